@@ -1,0 +1,58 @@
+"""Every mistake a user can make, as one exception tree.
+
+    SaticlError                 one sentence for the user; the command line prints it and exits with code 2
+    ├── InvalidOptions          options that contradict each other or the data
+    ├── MissingRawData          the source folder is not what the dataset expects
+    ├── InvalidRaster           a raster or mask that cannot be used: truncated, wrong size, unknown colours
+    ├── MissingTiles            the folder holds no (complete) prepared dataset
+    ├── UnknownName             a task, class, method, encoder ... that does not exist
+    ├── InvalidCheckpoint       weights or a step folder that is missing or does not fit
+    ├── EmptySelection          a step for which no tile remains
+    └── NonFiniteLoss           a term of the loss became NaN or infinite
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SaticlError(Exception):
+    """Base of all errors that a user can cause: the message says what, where, and what to do."""
+
+
+class InvalidOptions(SaticlError):
+    """Options that contradict each other or the data."""
+
+
+class MissingRawData(SaticlError):
+    """The source folder is not what the dataset expects."""
+
+
+class InvalidRaster(SaticlError):
+    """A raster or a mask that cannot be used."""
+
+
+class MissingTiles(SaticlError):
+    """The folder holds no complete prepared dataset."""
+
+
+class UnknownName(SaticlError):
+    """A name that does not exist; the message suggests the nearest one and lists the valid ones."""
+
+    def __init__(self, what: str, name: str, valid: Iterable[str], where: str = "") -> None:
+        valid = list(valid)
+        near = get_close_matches(name, valid, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        shown = ", ".join(valid[:40]) + (f", ... ({len(valid)} in all)" if len(valid) > 40 else "")
+        super().__init__(f"There is no {what} {name!r}{where}.{hint} Valid: {shown}.")
+
+
+class InvalidCheckpoint(SaticlError):
+    """Weights or a step folder that is missing or does not fit."""
+
+
+class EmptySelection(SaticlError):
+    """A step for which no tile remains."""
+
+
+class NonFiniteLoss(SaticlError):
+    """A term of the loss became NaN or infinite."""
