@@ -42,7 +42,7 @@ class Protocol:
         return tuple(name for group in self.groups for name in group)
 
     def validate(self, classes: Sequence[str]) -> None:
-        """Raises UnknownName for a class the dataset lacks, InvalidOptions for an empty step or a class named twice."""
+        """Raises UnknownName for a class the dataset lacks, InvalidOptions for an empty step or a doubled class."""
         where = f" in the task {self.name!r}"
         if not self.groups or not all(self.groups):
             raise InvalidOptions(
