@@ -1,0 +1,82 @@
+"""What train and test need of a prepared dataset: its description, its tiles, and the task to learn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from saticl import datasets
+from saticl.errors import InvalidOptions
+from saticl.tasks import Protocol, Task, find_protocol, load_protocols, protocol_from_dict
+from saticl.tiles.index import Tile, read_index
+from saticl.tiles.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that `prepare` wrote."""
+
+    root: Path
+    manifest: Manifest
+    tiles: list[Tile]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names by dataset label."""
+        return tuple(entry.name for entry in self.manifest.classes)
+
+    def bands(self, in_channels: int | None) -> tuple[str, ...]:
+        """The bands a network reads: the first `in_channels`, or all.
+
+        Raises:
+            InvalidOptions: more channels than the data has.
+        """
+        bands = self.manifest.bands
+        if in_channels is not None and in_channels > len(bands):
+            raise InvalidOptions(
+                f"--in-channels {in_channels} is more than {self.root} holds: {len(bands)} bands "
+                f"({', '.join(bands)}). Lower it, or prepare the data again with other --channels or --dsm."
+            )
+        return tuple(bands[:in_channels])
+
+    def task(self, name: str, step: int, own: Path | None = None) -> Task:
+        """The named protocol at a step: from the user's file, the dataset's adapter, or `prepare`'s record.
+
+        Raises:
+            UnknownName: no such protocol. InvalidOptions: no such step.
+        """
+        known: dict[str, Protocol] = {
+            key: protocol_from_dict(key, entry) for key, entry in self.manifest.protocols.items()
+        }
+        for adapter in datasets.DATASETS:
+            if adapter.name == self.manifest.dataset:
+                known |= {protocol.name: protocol for protocol in adapter.protocols}
+        if own is not None:
+            known |= load_protocols(own, self.classes)
+        return Task(self.classes, find_protocol(name, known, self.classes, self.manifest.background), step)
+
+
+def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
+    """Read the description and the index of a prepared folder; no image is opened.
+
+    Raises:
+        MissingTiles: there is none. InvalidOptions: it holds another dataset than `dataset`.
+    """
+    manifest = Manifest.load(root)
+    if dataset is not None and dataset != manifest.dataset:
+        raise InvalidOptions(
+            f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root or leave out --dataset."
+        )
+    return Prepared(root, manifest, read_index(root))
+
+
+def require_pixels(missing: Sequence[str], task: Task, mode: str) -> None:
+    """Refuse a step one of whose classes never occurs in its training tiles.
+
+    Raises:
+        InvalidOptions: naming the classes.
+    """
+    if missing:
+        raise InvalidOptions(
+            f"The class {', '.join(missing)} of step {task.step} ({task.protocol.name}) has no pixel in the training "
+            f"tiles that --task.filter-mode {mode} leaves: choose another filter mode or task, or prepare more scenes."
+        )

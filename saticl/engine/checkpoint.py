@@ -1,0 +1,137 @@
+"""What a finished step leaves on disk, and how the next one starts from it.
+
+`model.safetensors` describes itself: its metadata hold everything needed to rebuild the network and read its outputs,
+so the next step, `test` and `predict` need the step's folder and nothing else. It appears only when a step is finished.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from saticl.errors import InvalidCheckpoint
+from saticl.files import replacing, write_atomically
+from saticl.models.segmenter import Segmenter
+from saticl.options import FrozenOptions, ModelOptions
+from saticl.tasks import Protocol, Task
+
+MODEL_FILE = "model.safetensors"
+METHOD_FILE = "method.safetensors"
+
+
+class StepInfo(FrozenOptions):
+    """Metadata of a checkpoint."""
+
+    format: int = 1
+    version: str
+    dataset: str
+    classes: tuple[str, ...]
+    colours: tuple[tuple[int, int, int], ...]
+    protocol_name: str
+    groups: tuple[tuple[str, ...], ...]
+    background: str | None
+    step: int
+    method: str
+    model: ModelOptions
+    bands: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    tile_size: int
+
+    @property
+    def task(self) -> Task:
+        """The protocol at the step this checkpoint finished."""
+        return Task(self.classes, Protocol(self.protocol_name, self.groups, self.background), self.step)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file in one go: it is complete or absent."""
+    owned = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(owned, metadata))
+
+
+def save_model(path: Path, weights: Mapping[str, Tensor], info: StepInfo) -> None:
+    """Write weights with their description."""
+    save_tensors(path, weights, {"saticl": info.model_dump_json()})
+
+
+def read_info(path: Path) -> StepInfo:
+    """Metadata of a checkpoint file.
+
+    Raises:
+        InvalidCheckpoint: the file is missing, broken or not one of ours.
+    """
+    if not path.is_file():
+        raise InvalidCheckpoint(f"There is no checkpoint {path}: train that step first.")
+    try:
+        with safe_open(path, framework="pt") as archive:
+            metadata = archive.metadata() or {}
+        return StepInfo.model_validate(json.loads(metadata["saticl"]))
+    except (SafetensorError, KeyError, ValueError, ValidationError) as error:
+        raise InvalidCheckpoint(
+            f"{path} is not a checkpoint of this program, or it is damaged ({type(error).__name__})."
+        ) from error
+
+
+def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
+    """The segmenter of a checkpoint, on the CPU, and its description.
+
+    Raises:
+        InvalidCheckpoint: as `read_info`, or the weights do not fit the description.
+    """
+    info = read_info(path)
+    options = info.model.model_copy(update={"pretrained": False, "weights": None})
+    segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.tile_size)
+    try:
+        segmenter.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise InvalidCheckpoint(
+            f"The weights in {path} do not fit the network it describes ({info.model.encoder}); "
+            "it was written by another version of the encoder library."
+        ) from error
+    return segmenter, info
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file; empty when it does not exist."""
+    return load_file(path) if path.is_file() else {}
+
+
+def require_same_protocol(info: StepInfo, task: Task, bands: tuple[str, ...], path: Path) -> None:
+    """Refuse to continue from a checkpoint whose past is not this task's past.
+
+    Raises:
+        InvalidCheckpoint: another step, other classes before it, or other bands.
+    """
+    learned, expected = info.groups[: info.step + 1], task.protocol.groups[: task.step]
+    if info.step != task.step - 1 or learned != expected or info.background != task.protocol.background:
+        raise InvalidCheckpoint(
+            f"{path} finished step {info.step} of {info.dataset}/{info.protocol_name} with the classes "
+            f"{_groups(learned)}, but step {task.step} of {task.protocol.name} continues from {_groups(expected)}. "
+            "Train the previous step of this task, or point --task.step-checkpoint to it."
+        )
+    if info.bands != bands:
+        raise InvalidCheckpoint(
+            f"{path} was trained on the bands {', '.join(info.bands)}, but this run reads {', '.join(bands)}; "
+            "use the same data and --in-channels for every step."
+        )
+
+
+def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
+    return " > ".join("{" + ", ".join(group) + "}" for group in groups)
+
+
+def load_resumable(path: Path) -> dict[str, object]:
+    """The dictionary of tensors and plain values that `save_resumable` wrote; nothing is unpickled."""
+    return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+
+
+def save_resumable(path: Path, state: dict[str, object]) -> None:
+    """Write the state of an unfinished step: complete, or the previous one stays."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)

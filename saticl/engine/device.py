@@ -1,0 +1,60 @@
+"""The accelerator of a run: precision, and a guard against launchers that start independent copies."""
+
+import os
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+
+from saticl.errors import InvalidOptions
+from saticl.options import ModelOptions, TrainerOptions
+
+
+def mixed_precision(trainer: TrainerOptions, model: ModelOptions, cuda: bool) -> str | None:
+    """accelerate's name of the precision: no, bf16 or fp16; None leaves it to the launcher.
+
+    In-Place ABN has no bfloat16 kernels, and on the CPU no half ones at all, so `amp` means fp16 with it on a GPU and
+    float32 without one.
+
+    Raises:
+        InvalidOptions: an explicit precision that cannot work.
+    """
+    in_place = model.norm in ("iabn", "iabn_sync")
+    wanted = trainer.precision
+    if wanted == "bf16" and in_place:
+        raise InvalidOptions(
+            f"--trainer.precision bf16 does not work with --model.norm {model.norm}, which has no bfloat16 kernels; "
+            "choose --trainer.precision fp16 (GPU) or float32, or --model.norm abn."
+        )
+    if wanted == "fp16" and not cuda:
+        raise InvalidOptions("--trainer.precision fp16 needs a CUDA device; choose bf16 or float32.")
+    if wanted != "auto":
+        return "no" if wanted == "float32" else wanted
+    if not trainer.amp:
+        return None
+    if in_place:
+        return "fp16" if cuda else "no"
+    return "fp16" if cuda and not torch.cuda.is_bf16_supported() else "bf16"
+
+
+def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerator:
+    """The accelerator, with as many processes as the launcher says.
+
+    Raises:
+        InvalidOptions: precision that cannot work, or a launcher whose processes do not know each other.
+    """
+    accelerator = Accelerator(
+        mixed_precision=mixed_precision(trainer, model, torch.cuda.is_available()),
+        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+    )
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world != accelerator.num_processes:
+        raise InvalidOptions(
+            f"The launcher started {world} processes that do not know each other, and all would write the same files. "
+            "Without GPUs, use: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N run.py train ..."
+        )
+    if accelerator.mixed_precision == "bf16" and model.norm in ("iabn", "iabn_sync"):
+        raise InvalidOptions(
+            f"The launcher asks for bf16, but --model.norm {model.norm} has no bfloat16 kernels; "
+            "give --trainer.precision fp16 or float32."
+        )
+    return accelerator

@@ -1,0 +1,73 @@
+"""Optimisers and learning-rate schedules.
+
+Schedules count iterations of this process's loop and are never handed to accelerate, which would step them once per
+process. `factor` is a pure function of progress; only `plateau` looks at scores.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from saticl.options import OptimizerOptions, SchedulerOptions
+
+
+def build_optimizer(options: OptimizerOptions, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimiser over the parameters that require gradients."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    decay, lr, momentum = options.weight_decay, options.lr, options.momentum
+    if options.target == "sgd":
+        return SGD(trained, lr=lr, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)
+    adam = AdamW if options.target == "adamw" else Adam
+    return adam(trained, lr=lr, betas=(momentum, 0.999), weight_decay=decay, fused=torch.cuda.is_available())
+
+
+def factor(options: SchedulerOptions, iteration: int, total: int, per_epoch: int) -> float:
+    """What the learning rate is multiplied by at `iteration` of `total`.
+
+    cosine reaches 0 at the end of the step (the predecessor's restarts every ten epochs); poly is (1 - progress)^power;
+    exp is gamma per epoch; constant and plateau stay at 1. All rise linearly over the first `warmup` share.
+    """
+    warm = options.warmup * total
+    if iteration < warm:
+        return (iteration + 1) / (warm + 1)
+    progress = min(1.0, iteration / max(1, total))
+    match options.target:
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        case "poly":
+            return float((1 - progress) ** options.power)
+        case "exp":
+            return float(options.gamma ** (iteration / per_epoch))
+        case _:
+            return 1.0
+
+
+class Schedule:
+    """Sets the learning rate before every iteration; `stalls` counts the times plateau lowered it."""
+
+    def __init__(self, options: SchedulerOptions, optimizer: Optimizer, total: int, per_epoch: int) -> None:
+        self.options = options
+        self.optimizer = optimizer
+        self.total = total
+        self.per_epoch = per_epoch
+        self.base = [group["lr"] for group in optimizer.param_groups]
+        self.stalls = 0
+        self.since_best = 0
+
+    def set(self, iteration: int) -> float:
+        """Set the rate of `iteration`, counted over the whole step; returns it."""
+        scale = factor(self.options, iteration, self.total, self.per_epoch) * self.options.gamma**self.stalls
+        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
+            group["lr"] = base * scale
+        return float(self.base[0] * scale)
+
+    def observe(self, improved: bool) -> None:
+        """Tell plateau whether a validation improved on the best one."""
+        if self.options.target != "plateau":
+            return
+        self.since_best = 0 if improved else self.since_best + 1
+        if self.since_best >= self.options.patience:
+            self.stalls, self.since_best = self.stalls + 1, 0

@@ -1,0 +1,42 @@
+"""Running sums of loss terms that stay on the device: reading them is the only synchronisation of an epoch."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from saticl.errors import NonFiniteLoss
+from saticl.types import Terms
+
+
+class Totals:
+    """Sums of named terms over the iterations of one epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.count = 0
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, terms: Terms) -> None:
+        """Add the terms of one iteration, without waiting for them."""
+        self.count += 1
+        for name, term in terms.items():
+            value = term.detach().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def means(self) -> dict[str, float]:
+        """Mean of every term so far.
+
+        Raises:
+            NonFiniteLoss: a term was NaN or infinite in one of the iterations; a sum never recovers from that.
+        """
+        if not self.sums:
+            return {}
+        values = torch.stack(list(self.sums.values())).tolist()
+        wrong = [name for name, value in zip(self.sums, values, strict=True) if not math.isfinite(value)]
+        if wrong:
+            raise NonFiniteLoss(
+                f"The loss term {wrong[0]!r} became NaN or infinite in epoch {self.epoch}: lower --optimizer.lr, set "
+                "--trainer.clip, or use --trainer.precision float32. The last complete epoch is kept."
+            )
+        return {name: value / self.count for name, value in zip(self.sums, values, strict=True)}

@@ -1,0 +1,45 @@
+"""The supervised loss of `--ce.name`, ready to be called by a method, and class weights from pixel counts."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saticl.losses import cross_entropy, focal, tanimoto, tversky
+from saticl.methods.base import Criterion
+from saticl.options import CEOptions
+from saticl.tasks import IGNORE, Task
+from saticl.tiles.index import Tile
+
+
+def build_criterion(options: CEOptions, weight: Tensor | None = None) -> Criterion:
+    """The loss with its options bound; `weight` [K] is per output index."""
+    match options.name:
+        case "focal":
+            return partial(focal, gamma=options.gamma, weight=weight)
+        case "tversky":
+            return partial(tversky, alpha=options.alpha, beta=options.beta, gamma=options.gamma, weight=weight)
+        case "tanimoto":
+            return partial(tanimoto, weight=weight)
+        case _:
+            return partial(cross_entropy, weight=weight)
+
+
+def balanced_weights(tiles: Sequence[Tile], task: Task) -> Tensor:
+    """Weights [K] that fall with the square root of a label's pixels, as the step's labels show them.
+
+    Old classes hide in the background and are never a label of this step: their weight is 1 and unused. Over the
+    labelled pixels the weights average 1, so that the learning rate keeps its meaning.
+    """
+    table = task.train_table()
+    pixels = np.zeros(task.num_seen)
+    for label in range(len(task.classes)):
+        if table[label] != IGNORE:
+            pixels[table[label]] += sum(tile.counts[label] for tile in tiles)
+    present = pixels > 0
+    weights = np.ones(task.num_seen)
+    weights[present] = pixels[present] ** -0.5
+    weights[present] *= pixels.sum() / (weights * pixels).sum()
+    return torch.tensor(weights, dtype=torch.float32)
