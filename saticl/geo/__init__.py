@@ -1,0 +1,1 @@
+"""Rasters and their grids: numpy and rasterio, no torch."""

@@ -1,0 +1,1 @@
+"""The prepared world: manifest, index, selection, torch dataset and loaders."""

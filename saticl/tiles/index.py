@@ -1,0 +1,74 @@
+"""`tiles.jsonl`: one row per tile, with what selection needs, so that no image is opened to choose tiles."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from saticl.errors import MissingTiles
+from saticl.files import write_atomically
+from saticl.geo.windows import Window
+
+INDEX = "tiles.jsonl"
+"""Name of the index in a prepared folder."""
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One prepared square: where it was cut, its files, and what is on it. Paths are relative to the folder."""
+
+    id: str
+    scene: str
+    group: str
+    split: Split
+    window: Window
+    """Where the tile lies in its scene."""
+    core: Window
+    """The part that this tile owns in scoring, relative to the tile."""
+    image: str
+    mask: str
+    dsm: str | None
+    counts: tuple[int, ...]
+    """Pixels per dataset label."""
+    ignored: int
+    """Pixels with label 255."""
+
+
+def tile_to_dict(tile: Tile) -> dict[str, Any]:
+    """The tile as plain JSON values; windows become [row, col, height, width]."""
+    windows = {"window": _values(tile.window), "core": _values(tile.core)}
+    return asdict(tile) | windows | {"counts": list(tile.counts)}
+
+
+def tile_from_dict(row: dict[str, Any]) -> Tile:
+    """The inverse of `tile_to_dict`; raises KeyError or TypeError for any other row."""
+    changed = {"window": Window(*row["window"]), "core": Window(*row["core"]), "counts": tuple(row["counts"])}
+    return Tile(**(row | changed))
+
+
+def write_index(root: Path, tiles: Iterable[Tile]) -> None:
+    """Write the index of a prepared folder."""
+    rows = (json.dumps(tile_to_dict(tile), separators=(",", ":")) for tile in tiles)
+    write_atomically(root / INDEX, "".join(f"{row}\n" for row in rows))
+
+
+def read_index(root: Path) -> list[Tile]:
+    """The tiles of a prepared folder, in the order they were cut; raises MissingTiles where the index is not usable."""
+    path = root / INDEX
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [tile_from_dict(json.loads(line)) for line in lines]
+    except FileNotFoundError as error:
+        raise MissingTiles(f"{root} has no {INDEX}: run `prepare --src <raw imagery> --dst {root}` first.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise MissingTiles(
+            f"{path} is damaged ({error}): delete it together with dataset.json and run `prepare` again, which "
+            "rebuilds both without cutting anew."
+        ) from error
+
+
+def _values(window: Window) -> list[int]:
+    return [window.row, window.col, window.height, window.width]

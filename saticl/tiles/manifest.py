@@ -1,0 +1,134 @@
+"""`dataset.json`: what a prepared folder holds. It is written last, so its presence means the folder is complete."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from saticl.errors import MissingTiles
+from saticl.files import write_atomically
+from saticl.tasks import Protocol, find_protocol, protocol_from_dict
+from saticl.tiles.index import Split
+
+MANIFEST = "dataset.json"
+"""Name of the manifest in a prepared folder."""
+
+DSM = "dsm"
+"""Name of the band that lies in a file of its own."""
+
+Channel = Annotated[int, Field(ge=0, le=255)]
+
+
+class Entry(BaseModel):
+    """Base of the manifest's records: frozen, and strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassEntry(Entry):
+    """A class; its place in the list is its label in the masks."""
+
+    name: str
+    colour: tuple[Channel, Channel, Channel]
+
+
+class ProtocolEntry(Entry):
+    """A learning order, in class names."""
+
+    steps: list[list[str]]
+    background: str | None = None
+
+
+class Statistics(Entry):
+    """Mean and deviation per band, in raw units, over the valid pixels of the training scenes."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class SceneEntry(Entry):
+    """What was cut from one scene, and how clean its mask was. Every pixel counts once."""
+
+    id: str
+    group: str
+    split: Split
+    height: int
+    width: int
+    tiles: int
+    counts: tuple[int, ...]
+    """Pixels per dataset label."""
+    ignored: int
+    """Pixels with label 255: declared as ignored, without data, or of no class."""
+    inexact: int
+    """Pixels whose colour is not exactly one of the palette's."""
+    residual: int
+    """Pixels of no class even after thresholding; they are ignored."""
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+    notes: tuple[str, ...] = ()
+    """Defects that were repaired."""
+
+
+class Manifest(Entry):
+    """A prepared dataset."""
+
+    format: Literal[1] = 1
+    version: str
+    """Version of saticl that wrote it."""
+    dataset: str
+    classes: tuple[ClassEntry, ...]
+    background: str | None = None
+    """The class that output index 0 stands for, where the dataset has one."""
+    protocols: dict[str, ProtocolEntry]
+    bands: tuple[str, ...]
+    """Names of all bands; `dsm`, if present, is the last and lies in a file of its own."""
+    dtype: Literal["uint8", "uint16", "float32"]
+    """Type of the image files; DSM files are float32."""
+    statistics: Statistics
+    tile_size: int
+    overlap: int
+    options: dict[str, str | int | bool | None]
+    """What `prepare` was asked for."""
+    scenes: tuple[SceneEntry, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names by dataset label."""
+        return tuple(entry.name for entry in self.classes)
+
+    @property
+    def has_dsm(self) -> bool:
+        """Whether the tiles have a surface model."""
+        return self.bands[-1] == DSM
+
+    def protocol(self, name: str) -> Protocol:
+        """The protocol of that name; `offline` is always known. Raises UnknownName listing the others."""
+        known = {key: protocol_from_dict(key, entry.model_dump()) for key, entry in self.protocols.items()}
+        return find_protocol(name, known, self.class_names, self.background)
+
+    def save(self, root: Path) -> None:
+        """Write the manifest, which declares the folder complete."""
+        write_atomically(root / MANIFEST, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, root: Path) -> Self:
+        """Read the manifest of a prepared folder; raises MissingTiles saying how to prepare one."""
+        try:
+            return cls.model_validate_json((root / MANIFEST).read_bytes())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingTiles(_absent(root)) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "its text"
+            raise MissingTiles(
+                f"{root / MANIFEST} cannot be used ({place}: {first['msg']}): it is damaged or comes from another "
+                f"version of saticl; prepare the dataset again into an empty folder."
+            ) from error
+
+
+def _absent(root: Path) -> str:
+    if (root / "parts").is_dir():
+        return f"{root} is not complete: run the same `prepare` command again (every shard of it); it resumes."
+    if root.is_dir():
+        return f"{root} holds no prepared dataset ({MANIFEST} lacks): run `prepare --src <raw imagery> --dst {root}`."
+    return f"{root} does not exist: run `prepare --src <raw imagery> --dst {root}` first, or correct --data-root."
