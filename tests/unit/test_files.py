@@ -1,0 +1,75 @@
+"""Files are complete or absent, and JSON says null where there is no number."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saticl.files import replacing, to_json, write_atomically, write_json
+
+
+def test_text_and_bytes_arrive_as_given_and_folders_are_made(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "text.txt", "città\n")
+    write_atomically(tmp_path / "raw.bin", b"\x00\xff")
+
+    assert (tmp_path / "a" / "text.txt").read_text(encoding="utf-8") == "città\n"
+    assert (tmp_path / "raw.bin").read_bytes() == b"\x00\xff"
+
+
+def fail_while_writing(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("ne")
+        raise RuntimeError("killed")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    write_atomically(path, "old")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fail_while_writing(path)
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_temporary_name_is_in_the_same_folder_and_keeps_the_suffix(tmp_path: Path) -> None:
+    with replacing(tmp_path / "figure.png") as temporary:
+        temporary.write_bytes(b"")
+
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".png"
+        assert not (tmp_path / "figure.png").exists()
+
+    assert (tmp_path / "figure.png").exists()
+
+
+def test_json_has_null_for_what_is_not_a_number_and_keeps_the_order_of_keys(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+
+    write_json(path, {"z": float("nan"), "a": [np.float32(0.5), np.inf, np.int64(3)], "path": Path("x") / "y"})
+
+    assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"z": None, "a": [0.5, None, 3], "path": "x/y"}
+    assert path.read_text().index('"z"') < path.read_text().index('"a"')
+
+
+def test_an_object_without_a_json_form_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="object has no JSON form"):
+        write_json(tmp_path / "value.json", {"key": object()})
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.array([[1.0, np.nan], [2.0, 3.0]]), [[1.0, None], [2.0, 3.0]]),
+        (np.bool_(True), True),
+        ({1: (2, None)}, {"1": [2, None]}),
+        (np.float64("nan"), None),
+        (np.array(7), 7),
+    ],
+)
+def test_arrays_scalars_and_keys_become_plain_json(value: object, expected: object) -> None:
+    assert to_json(value) == expected
