@@ -42,6 +42,8 @@ class StepInfo(FrozenOptions):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     tile_size: int
+    precision: str
+    """accelerate's name of the precision it was trained in; scored in the same one."""
 
     @property
     def task(self) -> Task:

@@ -8,7 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -31,6 +31,9 @@ from saticl.tiles.loaders import EvaluationLoader, TrainingLoader
 from saticl.tracking.console import EpochBar
 from saticl.tracking.journal import Journal
 from saticl.types import Batch, Terms
+
+Report = Callable[[int, dict[str, float]], None]
+"""Receives the epoch and its numbers."""
 
 CHECK_EVERY = 20
 """Iterations between looks at the loss: each look waits for the device."""
@@ -58,8 +61,8 @@ class Step:
     targets: list[Tensor] | None
     """Validation labels with the teacher's old classes; None: those of the loader (step 0)."""
     journal: Journal
-    report: Callable[[int, dict[str, float]], None] = field(default=lambda epoch, values: None)
-    """Receives the numbers of every epoch, for tracking."""
+    report: Report
+    """Told the numbers of every epoch, for people and for tracking."""
 
     @property
     def rotates(self) -> bool:
