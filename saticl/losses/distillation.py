@@ -1,0 +1,100 @@
+"""Losses that compare scores with those of the previous model.
+
+    p   softmax of the teacher's logits [B, K_old, H, W]
+    q   softmax of the student's logits [B, K, H, W], K_old <= K
+
+All are cross entropies, not divergences: at q = p they equal the teacher's entropy, not 0.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saticl.losses.masking import fold_new, masked_mean
+from saticl.losses.precision import full_precision
+from saticl.types import IGNORE, Labels, Logits, Scalar
+
+
+@full_precision
+def distillation(logits: Logits, old_logits: Logits, alpha: float = 1.0) -> Scalar:
+    """LwF's soft labels: mean over pixels and old classes of -p log q, with q over the old classes alone.
+
+    Li, Hoiem: Learning without Forgetting, ECCV 2016, arXiv:1606.09282, for pixels as in MiB's code; ILT uses the
+    same. All pixels count, labelled or not.
+
+    Args:
+        logits: [B, K, H, W]; only the first K_old channels are read.
+        old_logits: [B, K_old, H, W].
+        alpha: factor on the teacher's logits; above 1 hardens its labels.
+    """
+    num_old = old_logits.shape[1]
+    log_student = logits[:, :num_old].log_softmax(1)
+    return -(_softmax(old_logits, alpha) * log_student).mean()
+
+
+@full_precision
+def unbiased_distillation(logits: Logits, old_logits: Logits, alpha: float = 1.0) -> Scalar:
+    """MiB's soft labels: as `distillation`, with the student's background and new classes taken together.
+
+    Cermelli et al., CVPR 2020, arXiv:2002.00718, eq. 8: what the teacher calls background may be new by now.
+    Deviation: averaged over the old classes, as in the authors' code.
+    """
+    return distillation(fold_new(logits, old_logits.shape[1]), old_logits, alpha)
+
+
+@full_precision
+def label_guided_distillation(
+    logits: Logits, old_logits: Logits, target: Labels, previous: float = 1.0, novel: float = 1.0
+) -> Scalar:
+    """LGKD: the teacher's labels, with its background moved to the true class where that is new.
+
+    Yang et al., ICCV 2023, Label-Guided Knowledge Distillation for Continual Semantic Segmentation. Per labelled pixel
+    -Σ_k t(k) log q(k) with q over all K classes and t = p, except that where y is new t(y) = p(0) and t(0) = 0.
+    The mean over labelled pixels weighs the others by `previous` and new ones by `novel`.
+
+    Args:
+        logits: [B, K, h, w], published at the network's own resolution.
+        old_logits: [B, K_old, h, w].
+        target: [B, h, w], of the same size.
+        previous: weight of pixels labelled background or old.
+        novel: weight of pixels labelled with a new class.
+    """
+    target = target.long()
+    num_old = old_logits.shape[1]
+    is_novel = target >= num_old
+    log_student, teacher = logits.log_softmax(1), old_logits.softmax(1)
+    receiver = target.where(is_novel, 0)  # the class that takes the teacher's background; IGNORE >= num_old stays
+    loss = teacher[:, 0] * F.nll_loss(log_student, receiver, ignore_index=IGNORE, reduction="none")
+    loss = loss - (teacher[:, 1:] * log_student[:, 1:num_old]).sum(1)
+    return masked_mean(torch.where(is_novel, novel, previous) * loss, target != IGNORE)
+
+
+@full_precision
+def unlabelled_distillation(
+    logits: Logits, old_logits: Logits, target: Labels, entropy_weight: float = 1.0, temperature: float = 1.0
+) -> Scalar:
+    """CIL's distillation on pixels without a label (IGNORE): T² times the mean of -w Σ_{k < K_old} p(k) log q(k).
+
+    Klingner, Bär, Donn, Fingscheidt, ITSC 2020, arXiv:2005.06050. There is no background: q spans all K classes, so
+    new ones are pushed down here. Both softmaxes divide by the temperature T. w = 1 + entropy_weight · entropy of p in
+    bits: pixels of which the teacher is unsure count more.
+
+    Args:
+        logits: [B, K, H, W].
+        old_logits: [B, K_old, H, W].
+        target: [B, H, W]; the labelled pixels belong to `new_class_cross_entropy`.
+        entropy_weight: λ_GS, at least 0.
+        temperature: T, above 0.
+    """
+    teacher = _softmax(old_logits, 1 / temperature)
+    log_student = (logits / temperature).log_softmax(1)[:, : old_logits.shape[1]]
+    loss = -(teacher * log_student).sum(1)
+    entropy = torch.special.entr(teacher).sum(1) / math.log(2)
+    weighted = (1 + entropy_weight * entropy) * loss
+    return temperature**2 * masked_mean(weighted, target == IGNORE)
+
+
+def _softmax(logits: Logits, factor: float) -> Tensor:
+    return (logits if factor == 1 else factor * logits).softmax(1)
