@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# MiB with rotation contrastive distillation on ISPRS Potsdam, one class per step.
+# usage: scripts/launch-mib-cd.sh DATA_RGB DATA_RGBIR [FLAGS ...]    - leaves one of the two out; the last flag wins
+set -euo pipefail
+
+# shellcheck source=scripts/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+if [[ $# -lt 2 ]]; then usage; fi
+DATA_RGB="$1"
+DATA_RGBIR="$2"
+shift 2
+
+launch mib-cd 6s 5 "$DATA_RGB" "$DATA_RGBIR" --method mib --aug.factor 0.1 --aug.factor-icl 0.1 --aug.fixed-angles "$@"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# All classes of ISPRS Potsdam at once: the upper bound.
+# usage: scripts/launch-offline.sh DATA_RGB DATA_RGBIR [FLAGS ...]    - leaves one of the two out; the last flag wins
+set -euo pipefail
+
+# shellcheck source=scripts/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+if [[ $# -lt 2 ]]; then usage; fi
+DATA_RGB="$1"
+DATA_RGBIR="$2"
+shift 2
+
+launch offline offline 0 "$DATA_RGB" "$DATA_RGBIR" --method ft --task.filter-mode overlap "$@"
