@@ -25,7 +25,9 @@ class TaskOptions(FrozenOptions):
     """Which classes are learned, and when."""
 
     name: str = Field("offline", description="protocol of the dataset, see `list tasks`; offline learns all at once")
-    step: Annotated[int, Field(ge=0)] | Literal["all"] = Field(0, description="step to train, from 0; all runs each in turn")
+    step: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
+        0, description="step to train, from 0; all runs each in turn"
+    )
     filter_mode: Literal["overlap", "disjoint", "noov", "split"] = Field(
         "overlap",
         description="tiles of a step: overlap holds a new class; disjoint (noov) also no future one; "
@@ -40,15 +42,22 @@ class ModelOptions(FrozenOptions):
 
     encoder: str = Field("resnet34", description="any timm encoder that gives feature maps, see `list encoders`")
     decoder: Literal["unet"] = Field("unet", description="decoder")
-    pretrained: bool = Field(False, description="start from timm's pretrained weights (needs the model hub or its cache)")
-    weights: Path | None = Field(None, description="local file of encoder weights (.safetensors, .pth), read without unpickling")
+    pretrained: bool = Field(
+        False, description="start from timm's pretrained weights (needs the model hub or its cache)"
+    )
+    weights: Path | None = Field(
+        None, description="local file of encoder weights (.safetensors, .pth), read without unpickling"
+    )
     freeze: bool = Field(False, description="do not train the encoder after step 0")
-    output_stride: Literal[8, 16, 32] = Field(32, description="stride of the deepest map, where the encoder can dilate")
+    output_stride: Literal[8, 16, 32] = Field(
+        32, description="stride of the deepest map, where the encoder can dilate"
+    )
     act: Literal["ident", "relu", "leaky_relu", "elu"] = Field(
         "ident", description="activation after each norm of the decoder; ident: the norm's own leaky ReLU"
     )
     norm: Literal["std", "abn", "iabn", "iabn_sync"] = Field(
-        "std", description="std: batch norm; iabn, iabn_sync: In-Place ABN (scripts/install_iabn.sh); abn: the same in torch"
+        "std",
+        description="std: batch norm; iabn, iabn_sync: In-Place ABN (scripts/install_iabn.sh); abn: the same in torch",
     )
     dropout: Share = Field(0.1, description="dropout before the classifier")
     dropout2d: bool = Field(False, description="drop whole channels instead of single values")
@@ -58,12 +67,18 @@ class ModelOptions(FrozenOptions):
 class TrainerOptions(FrozenOptions):
     """The training loop."""
 
-    amp: bool = Field(False, description="mixed precision: bf16, or fp16 with In-Place ABN; float32 where neither works")
-    precision: Literal["auto", "float32", "bf16", "fp16"] = Field("auto", description="exact precision instead of --trainer.amp")
+    amp: bool = Field(
+        False, description="mixed precision: bf16, or fp16 with In-Place ABN; float32 where neither works"
+    )
+    precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
+        "auto", description="exact precision instead of --trainer.amp"
+    )
     batch_size: Count = Field(8, description="tiles per process and iteration")
     num_workers: Annotated[int, Field(ge=0)] = Field(2, description="loader processes per training process")
     max_epochs: Count = Field(100, description="epochs at most")
-    max_iterations: Count | None = Field(None, description="stop a step after this many iterations (default: epochs only)")
+    max_iterations: Count | None = Field(
+        None, description="stop a step after this many iterations (default: epochs only)"
+    )
     patience: Count = Field(25, description="validations without improvement before a step ends")
     monitor: Literal["miou", "f1", "last"] = Field(
         "miou",
@@ -108,7 +123,9 @@ class CEOptions(FrozenOptions):
 class KDOptions(FrozenOptions):
     """Knowledge distillation from the previous step; every method brings its own defaults."""
 
-    decoder_factor: NotNegative = Field(0.0, description="weight of the distillation of logits (mib 10, lwf 100, ilt 100, lwf-mc 10)")
+    decoder_factor: NotNegative = Field(
+        0.0, description="weight of the distillation of logits (mib 10, lwf 100, ilt 100, lwf-mc 10)"
+    )
     encoder_factor: NotNegative = Field(0.0, description="weight of the distillation of encoder features (ilt 100)")
     alpha: Positive = Field(1.0, description="factor on the teacher's logits: above 1 hardens its labels")
 
@@ -117,14 +134,20 @@ class AugOptions(FrozenOptions):
     """Rotation contrastive distillation, around any method."""
 
     factor: NotNegative = Field(0.0, description="weight: features of the turned image = turned features")
-    factor_icl: NotNegative = Field(0.0, description="weight: features of the turned image = turned features of the previous model")
+    factor_icl: NotNegative = Field(
+        0.0, description="weight: features of the turned image = turned features of the previous model"
+    )
     flip: bool = Field(True, description="mirror too: eight symmetries instead of four")
-    fixed_angles: bool = Field(True, description="exact quarter turns; --aug.no-fixed-angles: any angle, corners ignored")
+    fixed_angles: bool = Field(
+        True, description="exact quarter turns; --aug.no-fixed-angles: any angle, corners ignored"
+    )
     color: bool = Field(False, description="also vary brightness and contrast of the turned image by 10 %")
 
 
 class TrackingOptions(FrozenOptions):
     """Where runs are recorded besides journal.jsonl."""
 
-    uri: str | None = Field(None, description="MLflow address (default: a SQLite file in the output folder); none: off")
+    uri: str | None = Field(
+        None, description="MLflow address (default: a SQLite file in the output folder); none: off"
+    )
     experiment: str | None = Field(None, description="MLflow experiment (default: dataset/task)")

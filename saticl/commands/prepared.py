@@ -22,7 +22,7 @@ class Prepared:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names by dataset label."""
-        return tuple(entry.name for entry in self.manifest.classes)
+        return self.manifest.class_names
 
     def bands(self, in_channels: int | None) -> tuple[str, ...]:
         """The bands a network reads: the first `in_channels`, or all.
@@ -45,7 +45,7 @@ class Prepared:
             UnknownName: no such protocol. InvalidOptions: no such step.
         """
         known: dict[str, Protocol] = {
-            key: protocol_from_dict(key, entry) for key, entry in self.manifest.protocols.items()
+            key: protocol_from_dict(key, entry.model_dump()) for key, entry in self.manifest.protocols.items()
         }
         for adapter in datasets.DATASETS:
             if adapter.name == self.manifest.dataset:

@@ -124,6 +124,21 @@ def require_same_protocol(info: StepInfo, task: Task, bands: tuple[str, ...], pa
         )
 
 
+def require_same_network(info: StepInfo, options: ModelOptions, path: Path) -> None:
+    """Refuse to continue with another architecture.
+
+    Raises:
+        InvalidCheckpoint: naming the option.
+    """
+    for name in ("encoder", "decoder", "norm", "act", "output_stride"):
+        ours, theirs = getattr(options, name), getattr(info.model, name)
+        if ours != theirs:
+            raise InvalidCheckpoint(
+                f"{path} holds a network with --model.{name.replace('_', '-')} {theirs}, this run asks for {ours}; "
+                "use the same network for every step."
+            )
+
+
 def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
     return " > ".join("{" + ", ".join(group) + "}" for group in groups)
 

@@ -17,7 +17,7 @@ from saticl.engine.evaluate import confusion
 from saticl.models.segmenter import Segmenter
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
-from saticl.tiles.loaders import EvaluationLoader, evaluation_loader
+from saticl.tiles.loaders import evaluation_loader
 from saticl.tiles.manifest import Manifest
 from saticl.transforms.normalize import Normalize
 
@@ -26,28 +26,22 @@ def score_tiles(
     accelerator: Accelerator,
     segmenter: Segmenter,
     info: StepInfo,
-    loader: EvaluationLoader,
-) -> NDArray[np.int64]:
-    """Confusion matrix [K, K] of a segmenter, rows truth, over the tiles of a loader."""
-    segmenter.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    normalize = Normalize(info.mean, info.std).to(accelerator.device)
-    return confusion(segmenter, loader, normalize, accelerator, info.task.num_seen)
-
-
-def scoring_loader(
-    accelerator: Accelerator,
-    info: StepInfo,
     root: Path,
     manifest: Manifest,
     tiles: Sequence[Tile],
-    unseen: Literal["background", "ignore"],
+    *,
+    unseen: Literal["background", "ignore"] = "background",
     batch_size: int,
     num_workers: int,
-) -> EvaluationLoader:
-    """The tiles with the labels of all classes seen so far, every pixel of a scene in exactly one tile."""
-    dataset = TileDataset(
-        root, tiles, info.task.eval_table(unseen), manifest, channels=len(info.bands), augment=None, owned=True
-    )
-    return evaluation_loader(
-        dataset, batch_size, num_workers, accelerator.process_index, accelerator.num_processes
-    )
+) -> NDArray[np.int64]:
+    """Confusion matrix [K, K], rows truth, over the pixels of all tiles, each pixel of a scene once.
+
+    Labels are those of all classes seen so far; classes of later steps are background or ignored, as `unseen` says.
+    """
+    segmenter.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    normalize = Normalize(info.mean, info.std).to(accelerator.device)
+    table, channels = info.task.eval_table(unseen), len(info.bands)
+    dataset = TileDataset(root, tiles, table, manifest, channels, augment=None, owned=True)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    loader = evaluation_loader(dataset, batch_size, num_workers, rank, world)
+    return confusion(segmenter, loader, normalize, accelerator, info.task.num_seen)

@@ -31,7 +31,12 @@ class MethodSpec:
 
 
 METHODS: tuple[MethodSpec, ...] = (
-    MethodSpec("ft", "fine-tuning: cross entropy on the new labels alone; forgets", "-", "saticl.methods.finetuning:FineTuning"),
+    MethodSpec(
+        "ft",
+        "fine-tuning: cross entropy on the new labels alone; forgets",
+        "-",
+        "saticl.methods.finetuning:FineTuning",
+    ),
     MethodSpec(
         "uft",
         "fine-tuning with unbiased cross entropy: background may be any old class",

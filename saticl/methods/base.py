@@ -36,9 +36,7 @@ class Criterion(Protocol):
 class Method(nn.Module):
     """Base of all methods: fine-tuning with the given criterion; override what differs."""
 
-    def __init__(
-        self, task: Task, criterion: Criterion, kd: KDOptions, options: FrozenOptions | None = None
-    ) -> None:
+    def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: FrozenOptions | None = None) -> None:
         super().__init__()
         self.task = task
         self.criterion = criterion

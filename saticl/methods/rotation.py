@@ -39,9 +39,7 @@ def jitter(image: Image, generator: torch.Generator, strength: float = 0.1) -> I
 
 def split(output: Output) -> tuple[Output, Output]:
     """The two halves of a batch [x; T(x)]."""
-    first, second = zip(
-        *(tensor.chunk(2) for tensor in (output.logits, output.pixels, output.coarse)), strict=True
-    )
+    first, second = zip(*(tensor.chunk(2) for tensor in (output.logits, output.pixels, output.coarse)), strict=True)
     stages = [stage.chunk(2) for stage in output.stages]
     return (
         Output(first[0], tuple(stage[0] for stage in stages), first[1], first[2]),

@@ -72,9 +72,9 @@ class EpochBar:
         self._progress.update(self._task, note="  ".join(f"{name} {value:.3f}" for name, value in values.items()))
 
 
-def epoch_line(epoch: int, total: int, values: dict[str, float]) -> str:
+def epoch_line(epoch: int, values: dict[str, float]) -> str:
     """One epoch in one line: loss, scores where there was a validation, speed."""
-    parts = [f"epoch {epoch}/{total}", f"loss {values['loss']:.3f}"]
+    parts = [f"epoch {epoch}", f"loss {values['loss']:.3f}"]
     if "val_miou" in values:
         parts.append(f"val mIoU {100 * values['val_miou']:.1f}")
         if values.get("val_old_miou", float("nan")) == values.get("val_old_miou"):

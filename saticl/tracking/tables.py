@@ -59,7 +59,9 @@ def groups_by_step(rows: Sequence[tuple[int, Scores]], task: Task) -> tuple[list
     labels, matrix = [], []
     for step, names in enumerate(task.protocol.groups):
         labels.append(f"{step}: {', '.join(names)}")
-        matrix.append([_mean_iou(scores, range(max(1, starts[step]), starts[step] + sizes[step])) for _, scores in rows])
+        matrix.append(
+            [_mean_iou(scores, range(max(1, starts[step]), starts[step] + sizes[step])) for _, scores in rows]
+        )
     labels.append("all")
     matrix.append([scores.value("all.iou") for _, scores in rows])
     return labels, matrix

@@ -1,0 +1,205 @@
+"""From options to live objects: networks, method, loaders and optimiser of one step."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+import saticl
+from saticl.commands.prepared import Prepared, require_pixels
+from saticl.config import TrainConfig
+from saticl.engine import checkpoint, fit
+from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
+from saticl.engine.evaluate import with_old_classes
+from saticl.engine.optim import Schedule, build_optimizer
+from saticl.errors import InvalidCheckpoint
+from saticl.methods import find, load
+from saticl.methods.base import Method
+from saticl.methods.criterion import balanced_weights, build_criterion
+from saticl.models.segmenter import Segmenter
+from saticl.models.teacher import Teacher
+from saticl.tasks import Task
+from saticl.tiles.dataset import TileDataset
+from saticl.tiles.index import Tile
+from saticl.tiles.loaders import EvaluationLoader, TrainingLoader, evaluation_loader, training_loader
+from saticl.tiles.selection import classes_without_pixels, select, split_validation
+from saticl.tracking.journal import Journal
+from saticl.transforms.augment import Augment
+from saticl.transforms.normalize import Normalize
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about one step that is known before a network is built."""
+
+    config: TrainConfig
+    data: Prepared
+    task: Task
+    run: Path
+    training: list[Tile]
+    validation: list[Tile]
+
+    @property
+    def folder(self) -> Path:
+        """Where this step is written."""
+        return self.run / f"step-{self.task.step}"
+
+    @property
+    def previous(self) -> Path:
+        """Where the step before this one was written."""
+        return self.config.task.step_checkpoint or self.run / f"step-{self.task.step - 1}"
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The bands that the network reads."""
+        return self.data.bands(self.config.in_channels)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the training crop."""
+        return self.config.image_size or self.data.manifest.tile_size
+
+
+def make_plan(config: TrainConfig, data: Prepared, task: Task, run: Path) -> Plan:
+    """Choose the tiles of a step, and those kept for validation.
+
+    Raises:
+        EmptySelection: no tile remains. InvalidOptions: a class of this step has no pixel in them.
+    """
+    candidates = [tile for tile in data.tiles if tile.split != "test"]
+    training, validation = split_validation(candidates, config.val_size, config.seed)
+    selected = select(training, task, config.task.filter_mode, config.seed)
+    require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
+    return Plan(config, data, task, run, selected, validation)
+
+
+def describe(plan: Plan, precision: str) -> StepInfo:
+    """What the checkpoint of this step will say about itself."""
+    manifest, bands, protocol = plan.data.manifest, plan.bands, plan.task.protocol
+    return StepInfo(
+        version=saticl.__version__,
+        dataset=manifest.dataset,
+        classes=manifest.class_names,
+        colours=tuple(entry.colour for entry in manifest.classes),
+        protocol_name=protocol.name,
+        groups=protocol.groups,
+        background=protocol.background,
+        step=plan.task.step,
+        method=find(plan.config.method).name,
+        model=plan.config.model,
+        bands=bands,
+        mean=manifest.statistics.mean[: len(bands)],
+        std=manifest.statistics.std[: len(bands)],
+        tile_size=manifest.tile_size,
+        precision=precision,
+    )
+
+
+def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
+    """The student of this step and its frozen teacher; at step 0 a new network and None.
+
+    Raises:
+        InvalidCheckpoint: the previous step is missing, of another protocol, or another network.
+    """
+    options, task = plan.config.model, plan.task
+    if task.step == 0:
+        return Segmenter(options, len(plan.bands), task.head_sizes, plan.image_size), None
+    path = plan.previous / MODEL_FILE
+    if not path.is_file():
+        raise InvalidCheckpoint(
+            f"Step {task.step} continues from step {task.step - 1}, but {path} does not exist: "
+            f"train it with --task.step {task.step - 1}, or point --task.step-checkpoint to its folder."
+        )
+    previous, before = checkpoint.load_model(path)
+    checkpoint.require_same_protocol(before, task, plan.bands, path)
+    checkpoint.require_same_network(before, options, path)
+    start = options.model_copy(update={"pretrained": False, "weights": None})
+    student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, plan.image_size)
+    student.load_state_dict(previous.state_dict())
+    student.grow(task.num_new)
+    if options.freeze:
+        student.freeze_encoder()
+    return student, Teacher(previous)
+
+
+def build_method(plan: Plan, device: torch.device) -> Method:
+    """The method, knowing what the previous step left for it."""
+    config, task = plan.config, plan.task
+    spec = find(config.method)
+    weight = balanced_weights(plan.training, task).to(device) if config.class_weights == "balanced" else None
+    own = getattr(config, spec.name.replace("-", "_"), None)
+    method = load(spec.name)(task, build_criterion(config.ce, weight), config.kd, own)
+    if task.step > 0:
+        method.import_state(checkpoint.load_tensors(plan.previous / METHOD_FILE))
+    return method.to(device)
+
+
+def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader, EvaluationLoader]:
+    """Augmented training tiles, and validation tiles whose every pixel counts once; both with this step's labels."""
+    config, data, channels = plan.config, plan.data, len(plan.bands)
+    augment = Augment(
+        plan.image_size,
+        seed=config.seed,
+        fill=data.manifest.statistics.mean[:channels],
+        channel_drop=config.channel_drop,
+        modality_drop=config.modality_drop,
+    )
+    table, root, manifest = plan.task.train_table(), data.root, data.manifest
+    training = TileDataset(root, plan.training, table, manifest, channels, augment=augment, owned=False)
+    validation = TileDataset(root, plan.validation, table, manifest, channels, augment=None, owned=True)
+    size, workers = config.trainer.batch_size, config.trainer.num_workers
+    rank, world = accelerator.process_index, accelerator.num_processes
+    return (
+        training_loader(training, size, workers, config.seed, rank, world),
+        evaluation_loader(validation, size, workers, rank, world),
+    )
+
+
+def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo, report: fit.Report) -> fit.Step:
+    """All live objects of a step, on the device of this process.
+
+    Raises:
+        InvalidCheckpoint: as `build_networks`.
+    """
+    config = plan.config
+    student, teacher = build_networks(plan)
+    method = build_method(plan, accelerator.device)
+    training, validation = build_loaders(plan, accelerator)
+    normalize = Normalize(info.mean, info.std).to(accelerator.device)
+    layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
+    student.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    targets = None
+    if teacher is not None:
+        teacher.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+        targets = with_old_classes(teacher, validation, normalize, accelerator)
+    if config.trainer.compile:
+        student.compile()
+    optimizer = build_optimizer(config.optimizer, [*student.parameters(), *method.parameters()])
+    schedule = Schedule(config.scheduler, optimizer, total_iterations(config, len(training)), len(training))
+    student, prepared_optimizer = accelerator.prepare(student, optimizer)
+    return fit.Step(
+        task=plan.task,
+        options=config.trainer,
+        aug=config.aug,
+        seed=config.seed,
+        folder=plan.folder,
+        accelerator=accelerator,
+        student=student,
+        teacher=teacher,
+        method=method,
+        optimizer=prepared_optimizer,
+        schedule=schedule,
+        normalize=normalize,
+        training=training,
+        validation=validation,
+        targets=targets,
+        journal=Journal(plan.folder / "journal.jsonl", enabled=accelerator.is_main_process),
+        report=report,
+    )
+
+
+def total_iterations(config: TrainConfig, per_epoch: int) -> int:
+    """Iterations of a step that is not stopped early."""
+    total = config.trainer.max_epochs * per_epoch
+    return total if config.trainer.max_iterations is None else min(total, config.trainer.max_iterations)

@@ -1,0 +1,94 @@
+import pytest
+import torch
+
+from saticl.losses import feature_mse
+from saticl.methods.base import Method
+from saticl.methods.criterion import build_criterion
+from saticl.methods.mib import MiB
+from saticl.methods.rotation import draw_turn, rotation_terms
+from saticl.options import AugOptions, CEOptions, KDOptions
+from saticl.tasks import Protocol, Task
+from saticl.transforms import Dihedral
+from saticl.types import Batch
+from tests.toy import ToySegmenter
+
+TASK = Task(("a", "b"), Protocol("toy", (("a",), ("b",))), 1)
+BOTH = AugOptions(factor=0.3, factor_icl=0.7)
+
+
+def setting(pointwise: bool) -> tuple[ToySegmenter, ToySegmenter, Batch]:
+    torch.manual_seed(0)
+    student, teacher = ToySegmenter((2, 1), pointwise=pointwise), ToySegmenter((2,), pointwise=pointwise)
+    labels = torch.randint(0, 3, (2, 8, 8))
+    return student, teacher, Batch(torch.randn(2, 3, 8, 8), labels.where(labels != 1, 0))
+
+
+def method() -> Method:
+    return MiB(TASK, build_criterion(CEOptions()), KDOptions(decoder_factor=10.0))
+
+
+def test_an_equivariant_student_has_no_rotation_loss() -> None:
+    student, teacher, batch = setting(pointwise=True)
+
+    terms = rotation_terms(method(), BOTH, batch, student, teacher, torch.Generator().manual_seed(0))
+
+    assert terms["rotation"].item() == pytest.approx(0, abs=1e-12)
+    assert terms["rotation_kd"].item() > 0
+
+
+def test_both_terms_are_the_published_ones() -> None:
+    student, teacher, batch = setting(pointwise=False)
+    turn = draw_turn(BOTH, torch.Generator().manual_seed(5))
+
+    terms = rotation_terms(method(), BOTH, batch, student, teacher, torch.Generator().manual_seed(5))
+
+    turned = student(turn(batch.image)).pixels
+    torch.testing.assert_close(terms["rotation"], 0.3 * feature_mse(turn(student(batch.image).pixels), turned))
+    torch.testing.assert_close(terms["rotation_kd"], 0.7 * feature_mse(turned, turn(teacher(batch.image).pixels)))
+
+
+def test_labels_see_both_views_and_distillation_the_unturned_one() -> None:
+    student, teacher, batch = setting(pointwise=False)
+    wrapped = method()
+    turn = draw_turn(BOTH, torch.Generator().manual_seed(5))
+
+    terms = rotation_terms(wrapped, BOTH, batch, student, teacher, torch.Generator().manual_seed(5))
+
+    new, old = student(batch.image), teacher(batch.image)
+    turned = student(turn(batch.image))
+    expected_ce = (
+        wrapped.supervision(new, old.logits, batch.target)["ce"]
+        + wrapped.supervision(turned, turn(old.logits), turn.mask(batch.target))["ce"]
+    ) / 2
+    torch.testing.assert_close(terms["ce"], expected_ce)
+    torch.testing.assert_close(terms["kd"], wrapped.distillation(new, old, batch.target)["kd"])
+
+
+def test_the_teacher_never_sees_a_turned_image() -> None:
+    student, teacher, batch = setting(pointwise=False)
+    seen = []
+    teacher.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+
+    rotation_terms(method(), BOTH, batch, student, teacher, torch.Generator().manual_seed(0))
+
+    assert len(seen) == 1
+    assert seen[0] is batch.image
+
+
+def test_at_step_0_only_the_student_is_compared_with_itself() -> None:
+    student, _, batch = setting(pointwise=False)
+    first = MiB(TASK.at(0), build_criterion(CEOptions()), KDOptions())
+
+    terms = rotation_terms(first, BOTH, batch, student, None, torch.Generator().manual_seed(0))
+
+    assert set(terms) == {"ce", "rotation"}
+
+
+@pytest.mark.parametrize(("flip", "count"), [(True, 7), (False, 3)])
+def test_every_symmetry_but_the_identity_is_drawn(flip: bool, count: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    drawn = {draw_turn(AugOptions(flip=flip), generator) for _ in range(300)}
+
+    assert len(drawn) == count
+    assert Dihedral() not in drawn
