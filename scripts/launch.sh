@@ -24,7 +24,7 @@ launch_steps() {
   shift 5
   repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
   if [[ "$data_root" == - ]]; then return; fi
-  if [[ -d "$repository/.venv/bin" ]]; then PATH="$repository/.venv/bin:$PATH"; fi
+  if ! command -v accelerate >/dev/null; then PATH="$repository/.venv/bin:$PATH"; fi
   for ((step = 0; step <= last_step; step++)); do
     accelerate launch --config_file "${CONFIG:-$repository/configs/single-gpu.json}" \
       --main_process_port "${PORT:-1234}" "$repository/run.py" train \
