@@ -1,0 +1,143 @@
+"""Batches for training and for evaluation, the same whatever the number of processes and workers.
+
+Batches are lists of keys (epoch, number), so a view depends on its key alone: workers that live for all epochs need no
+message when a new one begins, and a resumed run draws what an uninterrupted one would have drawn.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from saticl.errors import SaticlError
+from saticl.tiles.dataset import Sample, TileDataset
+from saticl.transforms.augment import Key
+from saticl.types import Batch
+
+Outcome = Sample | SaticlError
+"""A tile, or why it could not be read."""
+
+
+class EpochBatches:
+    """This rank's keys of every batch of an epoch; iterating again gives the same epoch again.
+
+    An epoch is a permutation of the tiles drawn from (seed, epoch), cut into global batches of `batch_size` times
+    `world`, of which each rank takes its slice; a last, incomplete one is left out. Fewer tiles than one global batch
+    are repeated to fill exactly one, each time with another key and so another view.
+    """
+
+    def __init__(self, num_tiles: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.epoch = 0
+        self._num_tiles, self._batch_size, self._seed = num_tiles, batch_size, seed
+        self._rank, self._world = rank, world
+
+    def __len__(self) -> int:
+        return max(1, self._num_tiles // (self._batch_size * self._world))
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        whole = self._batch_size * self._world
+        order = np.random.default_rng((self._seed, self.epoch)).permutation(max(self._num_tiles, whole))
+        for start in range(self._rank * self._batch_size, len(self) * whole, whole):
+            yield [(self.epoch, int(number)) for number in order[start : start + self._batch_size]]
+
+
+class TrainingLoader:
+    """Endlessly reusable: `set_epoch`, then iterate over that epoch's batches of raw images and targets."""
+
+    def __init__(self, loader: DataLoader[Outcome], batches: EpochBatches, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._loader, self._batches = loader, batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through."""
+        self._batches.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return _raising(self._loader)
+
+
+class EvaluationLoader:
+    """This rank's share of the tiles in a fixed order, each exactly once; the last batch may be smaller."""
+
+    def __init__(self, loader: DataLoader[Outcome]) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return _raising(self._loader)
+
+
+def training_loader(
+    dataset: TileDataset, batch_size: int, num_workers: int, seed: int, rank: int = 0, world: int = 1
+) -> TrainingLoader:
+    """Shuffled, augmented batches of `batch_size` tiles per process; uint8 or float32 images, uint8 targets."""
+    batches = EpochBatches(len(dataset), batch_size, seed, rank, world)
+    return TrainingLoader(_loader(dataset, batches, num_workers), batches, batch_size)
+
+
+def evaluation_loader(
+    dataset: TileDataset, batch_size: int, num_workers: int, rank: int = 0, world: int = 1
+) -> EvaluationLoader:
+    """Every tile once over all ranks, in order and without padding; a rank beyond the number of tiles gets none."""
+    mine = [(0, number) for number in range(rank, len(dataset), world)]
+    batches = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
+    return EvaluationLoader(_loader(dataset, batches, num_workers))
+
+
+class _Guarded(Dataset[Outcome]):
+    """Returns a user's mistake instead of raising it: a worker would bury its sentence in a traceback."""
+
+    def __init__(self, dataset: TileDataset) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, key: Key) -> Outcome:
+        try:
+            return self._dataset[key]
+        except SaticlError as error:
+            return error
+
+
+def _loader(dataset: TileDataset, batches: EpochBatches | list[list[Key]], num_workers: int) -> DataLoader[Outcome]:
+    return DataLoader(
+        _Guarded(dataset),
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_single_threaded,
+        persistent_workers=num_workers > 0,
+        generator=torch.Generator(),  # its own, so that loading never moves torch's global one
+    )
+
+
+def _raising(loader: DataLoader[Outcome]) -> Iterator[Batch]:
+    batch: Batch | SaticlError
+    for batch in loader:
+        if isinstance(batch, SaticlError):
+            raise batch
+        yield batch
+
+
+def _collate(samples: Sequence[Outcome]) -> Batch | SaticlError:
+    """A batch [B, C, S, S], channels last in memory as its images are, or the first mistake among the samples."""
+    good: list[Sample] = []
+    for sample in samples:
+        if isinstance(sample, SaticlError):
+            return sample
+        good.append(sample)
+    image: Tensor = torch.stack([sample.image.permute(1, 2, 0) for sample in good]).permute(0, 3, 1, 2)
+    return Batch(image, torch.stack([sample.target for sample in good]))
+
+
+def _single_threaded(_worker: int) -> None:
+    """One thread per worker: there are as many workers as cores, and OpenCV would start as many threads in each."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,123 @@
+"""Random views of a training tile, on albumentations: crop, mirror, quarter turns, light, blanked bands.
+
+The recipe is that of MiB-CD (Arnaudo et al., arXiv:2112.03814). Deviation: without its elastic deformation, whose
+settings there (α 1, σ 30) move pixels by less than a hundredth of one, and whose affine part makes up pixels at borders.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saticl.errors import InvalidOptions
+
+Pixels = NDArray[np.generic]
+"""[H, W, C] of uint8, uint16 or float32."""
+
+Bytes = NDArray[np.uint8]
+
+Key = tuple[int, int]
+"""Epoch, and place in the epoch's list of tiles."""
+
+COLOUR_BANDS = 3
+"""Bands that dropping the other modalities leaves alone."""
+
+
+class _Compose(Protocol):
+    def __call__(self, **targets: Pixels) -> dict[str, Any]: ...
+
+    def set_random_seed(self, seed: int) -> None: ...
+
+
+class Augment:
+    """Callable that varies an image and its mask; the same seed and key always give the same view.
+
+    Geometry: with probability 0.8 a square of 50 to 100 % of `size` is enlarged to `size`, else `size` pixels are cut
+    out; then flips and quarter turns. Light: brightness and contrast by up to 10 %, of images of bytes only, since
+    other types have no natural range. Bands are blanked with their mean `fill`, which normalises to zero.
+
+    albumentations draws from generators of its own that repeat in every worker and epoch, so they are seeded for each
+    single view.
+
+    Raises InvalidOptions where there is no band to drop.
+    """
+
+    def __init__(
+        self, size: int, seed: int, fill: Sequence[float], channel_drop: float = 0.0, modality_drop: float = 0.0
+    ) -> None:
+        if channel_drop > 0 and len(fill) < 2:
+            raise InvalidOptions("--channel-drop would blank the only band: prepare more bands, or leave it at 0.")
+        if modality_drop > 0 and len(fill) <= COLOUR_BANDS:
+            raise InvalidOptions(
+                f"--modality-drop blanks the bands beyond the first {COLOUR_BANDS}, but {len(fill)} are read: prepare "
+                "more bands (--channels rgbir, --dsm), raise --in-channels, or leave it at 0."
+            )
+        self.size = size
+        self._seed = seed
+        self._fill = tuple(fill)
+        self._channel_drop, self._modality_drop = channel_drop, modality_drop
+        self._geometry, self._light = _geometry(size), _light()
+
+    def __call__(self, image: Pixels, mask: Bytes, key: Key, surface: Pixels | None = None) -> tuple[Pixels, Bytes]:
+        """A view [S, S, C] of an image [H, W, C] and its mask [H, W]; a surface model becomes the last band."""
+        rng = np.random.default_rng((self._seed, *key))
+        for compose in (self._light, self._geometry):
+            compose.set_random_seed(int(rng.integers(2**32)))
+        if image.dtype == np.uint8:
+            image = self._light(image=image)["image"]
+        view = self._geometry(image=with_surface(image, surface), mask=mask)
+        return self._dropped(view["image"], rng), view["mask"]
+
+    def _dropped(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        blank: list[int] = []
+        if rng.random() < self._channel_drop:
+            blank.append(int(rng.integers(len(self._fill))))
+        if rng.random() < self._modality_drop:
+            blank.extend(range(COLOUR_BANDS, len(self._fill)))
+        if not blank:
+            return image
+        image = image.copy()
+        for band in blank:
+            value = self._fill[band]
+            image[..., band] = value if image.dtype.kind == "f" else round(value)
+        return image
+
+
+def with_surface(image: Pixels, surface: Pixels | None) -> Pixels:
+    """The image and the surface model [H, W, 1] as one float32 image; the image itself where there is none."""
+    return image if surface is None else np.concatenate([image, surface], axis=-1, dtype=np.float32)
+
+
+def _geometry(size: int) -> _Compose:
+    a = _albumentations()
+    crop: _Compose = a.Compose(
+        [
+            a.OneOf(
+                [
+                    a.RandomSizedCrop(min_max_height=((size + 1) // 2, size), size=(size, size), p=0.8),
+                    a.RandomCrop(size, size, p=0.2),
+                ],
+                p=1.0,
+            ),
+            a.HorizontalFlip(p=0.5),
+            a.VerticalFlip(p=0.5),
+            a.RandomRotate90(p=0.5),
+        ]
+    )
+    return crop
+
+
+def _light() -> _Compose:
+    a = _albumentations()
+    light: _Compose = a.Compose([a.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5)])
+    return light
+
+
+def _albumentations() -> Any:
+    """The library, imported late because it takes a second, and kept from asking the network for updates."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations
+
+    return albumentations
