@@ -1,0 +1,166 @@
+"""From an option tree to a Typer command: one flag per leaf, one help panel per section."""
+
+import os
+from collections.abc import Callable, Sequence
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.markup import escape
+
+from saticl.errors import InvalidOptions
+from saticl.flags.leaves import Leaf, Tree, tree
+from saticl.flags.resolve import Setting, from_environment, from_file, unknown_flag
+
+Options = TypeVar("Options", bound=BaseModel)
+Resolver = Callable[[Sequence[Setting]], Options]
+
+EPILOG = (
+    "Later wins: defaults, the method's own defaults, --config files in their order, environment, flags. "
+    "Any option can come from the environment: --trainer.batch-size from SATICL_TRAINER__BATCH_SIZE. "
+    "Every switch has its opposite: --trainer.amp and --trainer.no-amp. "
+    "Both spellings work: --trainer.batch-size and --trainer.batch_size."
+)
+"""The rules that hold for every option, said once per help page."""
+
+METAVAR_WIDTH = 16
+"""Wider lists of choices stand in the text of the help page."""
+
+
+def spelling(token: str) -> str:
+    """The declared spelling of an option's name.
+
+    trainer.batch_size -> trainer.batch-size, no-trainer.amp -> trainer.no-amp
+    """
+    token = token.replace("_", "-")
+    section, dot, name = token.removeprefix("no-").rpartition(".")
+    return f"{section}.no-{name}" if dot and token.startswith("no-") else token
+
+
+SETTINGS: dict[str, Any] = {
+    "token_normalize_func": spelling,
+    "help_option_names": ["-h", "--help"],
+    # Unknown words are collected instead of refused by the parser, so that `unknown_flag` can say it better.
+    "ignore_unknown_options": True,
+    "allow_extra_args": True,
+}
+"""Context settings of a command with generated flags."""
+
+
+def command(model: type[BaseModel], run: Callable[[Sequence[Setting], bool], None]) -> Callable[..., None]:
+    """A function for `app.command()` with a flag per leaf of `model`; `run` gets the settings and --print-config."""
+    known = tree(model)
+
+    def callback(ctx: typer.Context, config: list[Path], print_config: bool, **flags: object) -> None:
+        run(_settings(ctx, known, config, flags), print_config)
+
+    context = Parameter("ctx", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [
+        context,
+        *_own_parameters(),
+        *(parameter for leaf in known.leaves.values() for parameter in _parameters(leaf)),
+    ]
+    # Typer reads the signature and the annotations.
+    callback.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    callback.__doc__ = model.__doc__
+    return callback
+
+
+def _settings(ctx: typer.Context, known: Tree, files: Sequence[Path], flags: dict[str, object]) -> list[Setting]:
+    """What the user set, weakest first; raises InvalidOptions for words that are no option."""
+    for token in ctx.args:
+        raise unknown_flag(token, known)
+    overlays = [setting for file in files for setting in from_file(file, known)]
+    return [*overlays, *from_environment(os.environ, known), *_from_flags(ctx, known, flags)]
+
+
+def _from_flags(ctx: typer.Context, known: Tree, flags: dict[str, object]) -> list[Setting]:
+    """What was typed, in the order in which it was: of two opposite switches the later wins."""
+    owners = {leaf.identifier: leaf for leaf in known.leaves.values()}
+    owners |= {leaf.off_identifier: leaf for leaf in known.leaves.values() if leaf.switch}
+    names = {name for leaf in known.leaves.values() for name in (leaf.flag, leaf.negative)}
+    settings = []
+    for identifier in ctx.params:
+        source = ctx.get_parameter_source(identifier)
+        if identifier not in owners or source is None or source.name != "COMMANDLINE":
+            continue
+        leaf, value = owners[identifier], flags[identifier]
+        if isinstance(value, str) and value.startswith("--") and "--" + spelling(value[2:].partition("=")[0]) in names:
+            raise InvalidOptions(f"{leaf.flag} needs a value, but is followed by {value}.")
+        if leaf.switch:
+            settings.append(Setting(leaf.path, identifier == leaf.identifier, leaf.flag))
+        else:
+            settings.append(Setting(leaf.path, leaf.value(value, leaf.flag), leaf.flag))
+    return settings
+
+
+def _parameters(leaf: Leaf) -> list[Parameter]:
+    """The flag of a leaf, or the two flags of a switch.
+
+    Anything but a switch stays text, which pydantic alone converts and judges. The two sides of a switch are flags of
+    their own, because Typer's pair needs a column that leaves no room for names on a terminal of 80 characters.
+    """
+    if leaf.switch:
+        on = typer.Option(leaf.flag, help=_help(leaf), metavar="", show_default=False, rich_help_panel=leaf.panel)
+        off = typer.Option(
+            leaf.negative,
+            help="turn it off",
+            metavar="",
+            show_default=False,
+            rich_help_panel=leaf.panel,
+            hidden=not leaf.default,
+        )
+        return [
+            _keyword(leaf.identifier, Annotated[bool, on], False),
+            _keyword(leaf.off_identifier, Annotated[bool, off], False),
+        ]
+    choices = [str(choice) for choice in leaf.choices]
+    option = typer.Option(
+        leaf.flag,
+        help=_help(leaf),
+        metavar=leaf.metavar if len(leaf.metavar) <= METAVAR_WIDTH else "CHOICE",
+        show_default=False,
+        rich_help_panel=leaf.panel,
+        autocompletion=_completion(choices) if choices else None,
+    )
+    return [_keyword(leaf.identifier, Annotated[str | None, option], None)]
+
+
+def _help(leaf: Leaf) -> str:
+    """The description, choices that are too long for their column, and the default."""
+    choices = f" ({leaf.metavar})" if len(leaf.metavar) > METAVAR_WIDTH else ""
+    return escape(leaf.help + choices) + _default(leaf)
+
+
+def _default(leaf: Leaf) -> str:
+    if leaf.required:
+        return " [red]\\[required][/red]"
+    if leaf.default in (None, ""):
+        return ""
+    shown = ("on" if leaf.default else "off") if leaf.switch else str(leaf.default)
+    return f" [dim]\\[{escape(shown)}][/dim]"
+
+
+def _completion(choices: list[str]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return complete
+
+
+def _own_parameters() -> list[Parameter]:
+    files = typer.Option("--config", metavar="FILE.yaml", help="options from a YAML file; repeatable, later files win")
+    shown = typer.Option(
+        "--print-config", metavar="", help="print the resolved options as YAML, valid as --config, and stop"
+    )
+    return [
+        _keyword("config", Annotated[list[Path], files], []),
+        _keyword("print_config", Annotated[bool, shown], False),
+    ]
+
+
+def _keyword(name: str, annotation: object, default: object) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)

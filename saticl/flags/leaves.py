@@ -1,0 +1,217 @@
+"""The leaves of an option tree: one per flag, with its spellings, what it may hold, and text made into values.
+
+What a leaf may hold is read from the JSON schema that pydantic derives from the tree, so that bounds and choices are
+written once, in `saticl/options.py`.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from saticl.errors import InvalidOptions
+
+Path = tuple[str, ...]
+"""Where an option stands in the tree: ("trainer", "batch_size")."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One option."""
+
+    path: Path
+    default: object
+    """What an unset option holds; `PydanticUndefined` where it must be set."""
+    help: str
+    panel: str | None
+    """Title of the section, None at the root."""
+    forms: tuple[Mapping[str, Any], ...]
+    """What it may hold: alternatives in JSON schema."""
+
+    @property
+    def dotted(self) -> str:
+        """The name in messages about files: trainer.batch_size."""
+        return ".".join(self.path)
+
+    @property
+    def flag(self) -> str:
+        """The name on the command line: --trainer.batch-size."""
+        return "--" + self.dotted.replace("_", "-")
+
+    @property
+    def negative(self) -> str:
+        """The flag that turns a switch off: --trainer.no-amp."""
+        *sections, name = self.path
+        return "--" + ".".join((*sections, f"no-{name}")).replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment: SATICL_TRAINER__BATCH_SIZE."""
+        return "SATICL_" + "__".join(self.path).upper()
+
+    @property
+    def identifier(self) -> str:
+        """The name as an argument of a Python function: trainer__batch_size."""
+        return "__".join(self.path)
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is PydanticUndefined
+
+    @property
+    def switch(self) -> bool:
+        """Whether it is on or off, and thus a flag without a value."""
+        return [form.get("type") for form in self.forms] == ["boolean"]
+
+    @property
+    def choices(self) -> tuple[object, ...]:
+        """The values that are named one by one."""
+        return tuple(choice for form in self.forms for choice in _choices(form))
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be nothing at all."""
+        return any(form.get("type") == "null" for form in self.forms)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether any text is allowed (a path is not any text)."""
+        return any(form.get("type") == "string" and "format" not in form and not _choices(form) for form in self.forms)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is the name of a file or folder."""
+        return any(form.get("format") == "path" for form in self.forms)
+
+    @property
+    def off_identifier(self) -> str:
+        """The Python name of the flag that turns a switch off."""
+        return f"{self.identifier}__off"
+
+    @property
+    def metavar(self) -> str:
+        """The allowed values in short: INT>=1, std|abn."""
+        return "|".join(_metavar(form) for form in self.forms if form.get("type") != "null")
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in a sentence: an integer of at least 0, or all."""
+        return ", or ".join(_allowed(form) for form in self.forms)
+
+    def value(self, given: object, source: str) -> object:
+        """What pydantic should see for what a user gave as text or YAML; raises InvalidOptions for an empty path.
+
+        Choices are found in any case and with - or _, `none` is None unless any text is allowed, a number where only
+        text is expected (the task 321 in a YAML file) is that text, and ~ in a path is the home folder.
+        """
+        for choice in self.choices:
+            if _folded(choice) == _folded(given):
+                return choice
+        if isinstance(given, str) and given.lower() == "none" and self.optional and not self.is_text:
+            return None
+        if self.is_path and given == "":
+            raise InvalidOptions(f"{source} is empty, but must be {self.allowed}.")
+        if isinstance(given, str):
+            return os.path.expanduser(given) if self.is_path else given  # noqa: PTH111 - stays the text it was
+        is_number = isinstance(given, int) and not isinstance(given, bool)
+        return str(given) if is_number and (self.is_text or self.is_path) else given
+
+
+@dataclass(frozen=True)
+class Tree:
+    """All leaves and sections of an option class."""
+
+    model: type[BaseModel]
+    leaves: Mapping[Path, Leaf]
+    sections: frozenset[Path]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Dotted names of all sections and leaves, sections first."""
+        return tuple(".".join(path) for path in (*sorted(self.sections), *self.leaves))
+
+
+@cache
+def tree(model: type[BaseModel]) -> Tree:
+    """The leaves of an option class, in the order of its fields, root options first."""
+    leaves = sorted(_leaves(model, (), None), key=lambda leaf: len(leaf.path) > 1)
+    sections = {leaf.path[:end] for leaf in leaves for end in range(1, len(leaf.path))}
+    return Tree(model, MappingProxyType({leaf.path: leaf for leaf in leaves}), frozenset(sections))
+
+
+def nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Up to three names a user may have meant: those that end like it, else those that are spelled like it."""
+    last = name.rpartition(".")[2]
+    ends = {known: known.rpartition(".")[2] for known in names}
+    same = [known for known in names if ends[known] == last]
+    alike = get_close_matches(name, names, n=3, cutoff=0.7)
+    close = get_close_matches(last, ends.values(), n=3, cutoff=0.8)
+    return list(dict.fromkeys((*same, *alike, *(known for known in names if ends[known] in close))))[:3]
+
+
+def title(model: type[BaseModel]) -> str:
+    """The first clause of a class's docstring: up to a full stop or semicolon."""
+    clause = re.split(r"[.;](?:\s|$)", model.__doc__ or model.__name__, maxsplit=1)[0]
+    return " ".join(clause.split())
+
+
+def _leaves(model: type[BaseModel], path: Path, values: object) -> Iterator[Leaf]:
+    """Walk a class; `values` is the instance that a parent has as its default, which may differ from the class's."""
+    properties = model.model_json_schema()["properties"]
+    panel = title(model) if path else None
+    for name, field in model.model_fields.items():
+        default = field.get_default() if values is None else getattr(values, name)
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _leaves(kind, (*path, name), default)
+            continue
+        schema = properties[name]
+        yield Leaf((*path, name), default, field.description or "", panel, tuple(schema.get("anyOf", [schema])))
+
+
+def _choices(form: Mapping[str, Any]) -> tuple[object, ...]:
+    return (form["const"],) if "const" in form else tuple(form.get("enum", ()))
+
+
+def _folded(value: object) -> str:
+    return str(value).lower().replace("-", "_")
+
+
+def _range(form: Mapping[str, Any]) -> tuple[str, str]:
+    """Bounds of a number: for a narrow column, and in words."""
+    match form:
+        case {"minimum": low, "maximum": high}:
+            return f" {low:g}..{high:g}", f" from {low:g} to {high:g}"
+        case {"minimum": low}:
+            return f">={low:g}", f" of at least {low:g}"
+        case {"exclusiveMinimum": low}:
+            return f">{low:g}", f" above {low:g}"
+    return "", ""
+
+
+def _metavar(form: Mapping[str, Any]) -> str:
+    if choices := _choices(form):
+        return "|".join(str(choice) for choice in choices)
+    names = {"integer": "INT", "number": "FLOAT", "string": "PATH" if "format" in form else "TEXT", "boolean": "BOOL"}
+    return names[form["type"]] + _range(form)[0]
+
+
+def _allowed(form: Mapping[str, Any]) -> str:
+    if choices := _choices(form):
+        return ("one of " if len(choices) > 1 else "") + ", ".join(str(choice) for choice in choices)
+    words = {
+        "integer": "an integer",
+        "number": "a number",
+        "string": "a path" if "format" in form else "text",
+        "boolean": "true or false",
+        "null": "none",
+    }
+    return words[form["type"]] + _range(form)[1]
