@@ -16,15 +16,15 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential \
     && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHON=/opt/venv/bin/python
+ENV PATH=/opt/venv/bin:$PATH VIRTUAL_ENV=/opt/venv
 WORKDIR /build
 COPY requirements.txt requirements-iabn.txt constraints.txt ./
 RUN pip install --no-cache-dir --requirement requirements.txt --constraint constraints.txt
 COPY scripts/install_iabn.sh scripts/
 RUN if [ "$WITH_IABN" = 1 ]; then \
-        TORCH_CUDA_ARCH_LIST="$TORCH_CUDA_ARCH_LIST" bash scripts/install_iabn.sh; \
-    fi \
-    && rm -rf /root/.cache
+        TORCH_CUDA_ARCH_LIST="$TORCH_CUDA_ARCH_LIST" bash scripts/install_iabn.sh \
+        && pip uninstall --yes nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt ninja setuptools_scm; \
+    fi
 
 # hadolint ignore=DL3006
 FROM ${PYTHON_IMAGE} AS runtime
