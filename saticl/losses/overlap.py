@@ -43,7 +43,7 @@ def tversky(
 ) -> Scalar:
     """Tversky loss: mean over present classes of (1 - TP / (TP + alpha FP + beta FN))^gamma, with soft counts.
 
-    Salehi, Erdogmus, Gholipour, MLMI 2017, arXiv:1706.05721, eq. 3: TP = Σ q l, FP = Σ q (1 - l), FN = Σ (1 - q) l.
+    Salehi, Erdogmus, Gholipour, MLMI 2017, arXiv:1706.05721: TP = Σ q l, FP = Σ q (1 - l), FN = Σ (1 - q) l.
     alpha = beta = 0.5 is the Dice loss, 1 the Jaccard loss. A gamma other than 1 focuses as in Abraham and Khan, ISBI
     2019, arXiv:1810.07842 (their exponent is 1 / gamma).
 

@@ -1,0 +1,1 @@
+"""Slow versions, written from the equations alone, that the package is compared with."""

@@ -1,0 +1,175 @@
+"""What every loss of `saticl.losses` promises, whatever its formula."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from torch import Tensor
+from torch.testing import assert_close
+
+from saticl import losses
+from tests.strategies import IGNORE, StepCase, step_cases
+
+Loss = Callable[[StepCase], Tensor]
+
+LABELLED: dict[str, Loss] = {
+    "cross_entropy": lambda case: losses.cross_entropy(case.logits, case.target),
+    "cross_entropy_unbiased": lambda case: losses.cross_entropy(case.logits, case.target, case.num_old),
+    "cross_entropy_weighted": lambda case: losses.cross_entropy(
+        case.logits, case.target, case.num_old, torch.arange(1.0, 1 + case.logits.shape[1])
+    ),
+    "unbiased_cross_entropy": lambda case: losses.unbiased_cross_entropy(case.logits, case.target, case.num_old),
+    "focal": lambda case: losses.focal(case.logits, case.target, case.num_old),
+    "focal_below_one": lambda case: losses.focal(case.logits, case.target, case.num_old, gamma=0.5),
+    "tversky": lambda case: losses.tversky(case.logits, case.target, case.num_old, gamma=2.0),
+    "tversky_below_one": lambda case: losses.tversky(case.logits, case.target, case.num_old, gamma=0.5),
+    "tanimoto": lambda case: losses.tanimoto(case.logits, case.target, case.num_old),
+    "incremental_bce": lambda case: losses.incremental_bce(case.logits, case.target),
+    "label_guided_distillation": lambda case: losses.label_guided_distillation(
+        case.logits, case.old_logits, case.target, 5.0, 0.5
+    ),
+    "new_class_cross_entropy": lambda case: losses.new_class_cross_entropy(case.logits, case.target, case.num_old),
+}
+
+SOFT: dict[str, Loss] = {
+    "distillation": lambda case: losses.distillation(case.logits, case.old_logits),
+    "unbiased_distillation": lambda case: losses.unbiased_distillation(case.logits, case.old_logits),
+    "unlabelled_distillation": lambda case: losses.unlabelled_distillation(case.logits, case.old_logits, case.target),
+    "incremental_bce_with_teacher": lambda case: losses.incremental_bce(case.logits, case.target, case.old_logits),
+    "feature_mse": lambda case: losses.feature_mse(case.logits, case.logits.detach().square()),
+    "local_pod_distance": lambda case: losses.local_pod_distance(case.logits.detach() + 1, case.logits),
+}
+
+ALL = LABELLED | SOFT
+
+every_loss = pytest.mark.parametrize("name", ALL)
+every_labelled_loss = pytest.mark.parametrize("name", LABELLED)
+
+
+def with_gradient(case: StepCase) -> StepCase:
+    return case._replace(logits=case.logits.clone().requires_grad_())
+
+
+@every_loss
+@given(case=step_cases())
+def test_a_loss_is_a_finite_scalar_with_a_finite_gradient(name: str, case: StepCase) -> None:
+    case = with_gradient(case)
+
+    loss = ALL[name](case)
+    loss.backward()
+
+    assert loss.shape == ()
+    assert loss >= 0
+    assert loss.isfinite()
+    assert case.logits.grad.isfinite().all()
+
+
+@every_loss
+@given(case=step_cases(scale=1e4))
+def test_extreme_scores_in_single_precision_stay_finite(name: str, case: StepCase) -> None:
+    single = case._replace(logits=case.logits.float().requires_grad_(), old_logits=case.old_logits.float())
+
+    loss = ALL[name](single)
+    loss.backward()
+
+    assert loss.isfinite()
+    assert single.logits.grad.isfinite().all()
+
+
+@every_labelled_loss
+@given(case=step_cases())
+def test_ignored_pixels_get_no_gradient(name: str, case: StepCase) -> None:
+    case = with_gradient(case)
+
+    LABELLED[name](case).backward()
+
+    ignored = case.logits.grad.movedim(1, -1)[case.target == IGNORE]
+    assert torch.equal(ignored, torch.zeros_like(ignored))
+
+
+@every_labelled_loss
+@given(case=step_cases())
+def test_scores_of_ignored_pixels_do_not_matter(name: str, case: StepCase) -> None:
+    ignored = (case.target == IGNORE)[:, None]
+    other = case._replace(logits=case.logits.where(~ignored, -7.0 * case.logits + 1))
+
+    assert_close(LABELLED[name](other), LABELLED[name](case))
+
+
+@every_labelled_loss
+@given(case=step_cases())
+def test_a_batch_without_labels_costs_zero_and_keeps_its_graph(name: str, case: StepCase) -> None:
+    case = with_gradient(case._replace(target=torch.full_like(case.target, IGNORE)))
+
+    loss = LABELLED[name](case)
+    loss.backward()
+
+    assert loss.item() == 0
+    assert torch.equal(case.logits.grad, torch.zeros_like(case.logits))
+
+
+@given(case=step_cases())
+def test_distillation_of_unlabelled_pixels_is_zero_where_all_are_labelled(case: StepCase) -> None:
+    case = with_gradient(case._replace(target=torch.zeros_like(case.target)))
+
+    loss = SOFT["unlabelled_distillation"](case)
+    loss.backward()
+
+    assert loss.item() == 0
+    assert torch.equal(case.logits.grad, torch.zeros_like(case.logits))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ALL if not name.startswith(("incremental_bce", "feature_mse", "local_pod"))]
+)
+@given(case=step_cases())
+def test_a_constant_on_all_scores_of_a_pixel_changes_nothing(name: str, case: StepCase) -> None:
+    constant = case.logits[:, :1].sin() * 4
+
+    shifted = case._replace(logits=case.logits + constant)
+
+    assert_close(ALL[name](shifted), ALL[name](case))
+
+
+@every_loss
+@given(case=step_cases())
+def test_arguments_are_left_as_they_were(name: str, case: StepCase) -> None:
+    before = [tensor.clone() for tensor in case[:3]]
+
+    ALL[name](case)
+
+    assert all(torch.equal(now, then) for now, then in zip(case[:3], before, strict=True))
+
+
+@every_loss
+@given(case=step_cases())
+def test_labels_may_be_bytes(name: str, case: StepCase) -> None:
+    assert_close(ALL[name](case._replace(target=case.target.byte())), ALL[name](case))
+
+
+@every_loss
+@given(case=step_cases())
+def test_half_precision_is_computed_in_single_also_inside_autocast(name: str, case: StepCase) -> None:
+    half = case._replace(logits=case.logits.bfloat16(), old_logits=case.old_logits.bfloat16())
+    single = case._replace(logits=half.logits.float(), old_logits=half.old_logits.float())
+    outside = ALL[name](single)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = ALL[name](half)
+
+    assert inside.dtype == torch.float32
+    if name not in {"feature_mse", "local_pod_distance"}:  # their other map is made in half precision here
+        assert_close(inside, outside, rtol=0, atol=0)
+
+
+@every_loss
+@given(case=step_cases())
+def test_double_precision_stays_double(name: str, case: StepCase) -> None:
+    assert ALL[name](case).dtype == torch.float64
+
+
+def test_every_exported_loss_is_tested_here() -> None:
+    helpers = {"fold_old", "fold_target", "masked_mean"}
+
+    assert set(losses.__all__) - helpers == {name for name in losses.__all__ if name in ALL}
