@@ -1,0 +1,1 @@
+"""Networks: encoder, decoder, one classifier per step, the frozen teacher, and normalisation layers."""

@@ -1,0 +1,70 @@
+"""Any timm model that gives feature maps, as an encoder for any number of bands and any image size."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saticl.errors import InvalidOptions
+from saticl.models import weights
+from saticl.models.blueprint import channels_first, create, described, draw
+from saticl.models.norm import swap_norms
+from saticl.options import ModelOptions
+from saticl.types import Feature, Image
+
+
+class Encoder(nn.Module):
+    """The feature maps of an image, shallow to deep.
+
+    Nothing about a model is assumed: channels and strides are read from timm, sizes from the maps. So maps may start
+    at stride 2, 4 (TResNet, ConvNeXt, Swin) or 16 (vision transformers), and there may be three to six of them.
+
+    Attributes:
+        channels: of each map.
+        reductions: stride of each map.
+        stride: the deepest map's; image sides are padded to a multiple of it.
+        fixed_size: the one image side the encoder works at, or None if it works at any.
+
+    Raises:
+        UnknownName: timm has no such model.
+        InvalidOptions: it gives no feature maps for these images, or cannot have this output stride.
+        InvalidCheckpoint: its weights are missing or do not fit.
+    """
+
+    def __init__(self, options: ModelOptions, in_channels: int, image_size: int | None = None) -> None:
+        super().__init__()
+        blueprint = draw(options, in_channels, image_size)
+        self.fixed_size = blueprint.fixed_size
+        self.maps = create(blueprint)
+        self.channels, self.reductions = described(self.maps)
+        self.stride = max(self.reductions)
+        self._channels_first = channels_first(self.maps)
+        if options.encoder.startswith("tresnet"):
+            swap_norms(self.maps, options.norm)
+        if options.weights is not None:
+            weights.load_file(self.maps, blueprint, options.weights)
+        elif options.pretrained:
+            weights.load_pretrained(self.maps, blueprint)
+
+    def forward(self, image: Image) -> tuple[Feature, ...]:
+        """[B, C, H, W] to [B, channels[i], H / reductions[i], W / reductions[i]] per stage, of the padded image."""
+        stages: list[Tensor] = self.maps(self.pad(image))
+        if self._channels_first:
+            return tuple(stages)
+        return tuple(stage.permute(0, 3, 1, 2) for stage in stages)
+
+    def pad(self, image: Image) -> Image:
+        """Continue the image's last row and column until its sides fit the encoder; nothing if they do.
+
+        Raises:
+            InvalidOptions: the encoder has a fixed size, and the image is larger.
+        """
+        height, width = image.shape[-2:]
+        if self.fixed_size is None:
+            below, right = -height % self.stride, -width % self.stride
+        else:
+            below, right = self.fixed_size - height, self.fixed_size - width
+            if min(below, right) < 0:
+                raise InvalidOptions(
+                    f"This encoder works at {self.fixed_size} x {self.fixed_size} pixels and got {height} x {width}: "
+                    "leave --image-size at the size of the tiles, or choose an encoder for any size, such as resnet34."
+                )
+        return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image

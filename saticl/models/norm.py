@@ -1,0 +1,141 @@
+"""Normalisation followed by its activation, with or without In-Place ABN.
+
+S. Rota Bulò, L. Porzi, P. Kontschieder, "In-Place Activated BatchNorm for Memory-Optimized Training of DNNs",
+CVPR 2018, arXiv:1712.02616. The layer stores its output only and recomputes its input from it when gradients flow,
+so its activation must be invertible (leaky ReLU) and its scale never zero: gamma = |weight| + eps.
+
+    std         BatchNorm2d, then leaky ReLU
+    abn         the same function as iabn in plain torch: no compiler, any precision, more memory
+    iabn        inplace_abn.InPlaceABN
+    iabn_sync   inplace_abn.InPlaceABNSync (`saticl/models/iabn.py`): batch statistics over all processes
+
+All four have the same keys in a state dict. Weights move freely between abn, iabn and iabn_sync; between those and
+std only where no weight is negative.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from timm.layers.conv_bn_act import ConvNormAct
+from torch import Tensor, nn
+
+from saticl.errors import InvalidOptions
+
+NormName = Literal["std", "abn", "iabn", "iabn_sync"]
+ActName = Literal["ident", "relu", "leaky_relu", "elu"]
+Inner = Literal["leaky_relu", "elu", "identity"]
+
+SLOPE = 0.01
+"""Of the norm's own leaky ReLU."""
+
+
+def activated_norm(norm: NormName, channels: int, act: ActName) -> nn.Module:
+    """A normalisation and the activation behind it.
+
+    `ident` leaves the norm its own leaky ReLU (slope 0.01); the others replace that. In-Place ABN overwrites its
+    input: hand it tensors that nothing else reads, such as the result of a convolution.
+
+    Raises:
+        InvalidOptions: In-Place ABN is asked for, but not installed.
+    """
+    if norm == "std":
+        return nn.Sequential(nn.BatchNorm2d(channels), _activation(act))
+    if act == "relu":  # not invertible, so it stays outside; and not in place, for the norm needs its own output
+        return nn.Sequential(_abn(norm, channels, "identity", 0.0), nn.ReLU())
+    if act == "elu":
+        return nn.Sequential(_abn(norm, channels, "elu", 1.0), nn.Identity())
+    return nn.Sequential(_abn(norm, channels, "leaky_relu", SLOPE), nn.Identity())
+
+
+def swap_norms(encoder: nn.Module, norm: NormName) -> None:
+    """Replace the norms of a TResNet by `norm`, in place; weights, statistics and slopes stay.
+
+    TResNet is the one encoder family made for In-Place ABN: every norm directly follows a convolution whose result
+    nothing else reads, and has a leaky ReLU or none behind it. Elsewhere this is not safe, and other encoders keep
+    their BatchNorm: ReLU, SiLU and GELU cannot be inverted, residual branches read what the layer would overwrite,
+    and pretrained weights with a negative scale would change sign.
+    """
+    if norm == "std":
+        return
+    for module in encoder.modules():
+        if isinstance(module, ConvNormAct):
+            module.bn = _swapped(module.bn, norm)
+
+
+class ABN(nn.Module):
+    """Activated batch norm in plain torch: what In-Place ABN computes, with its parameters and state keys.
+
+    Not a subclass of BatchNorm2d, because converting those to SyncBatchNorm would lose the activation.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, channels: int, activation: Inner = "leaky_relu", slope: float = SLOPE) -> None:
+        super().__init__()
+        self.activation = activation
+        self.activation_param = slope
+        self.momentum = 0.1
+        self.eps = 1e-5
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise, scale by |weight| + eps, shift, activate; any [B, channels, ...] to the same shape."""
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        # Not abs(): its gradient at zero is zero, and layers whose scale starts at zero would never learn.
+        scale = torch.where(self.weight < 0, -self.weight, self.weight) + self.eps
+        x = F.batch_norm(
+            x, self.running_mean, self.running_var, scale, self.bias, self.training, self.momentum, self.eps
+        )
+        if self.activation == "leaky_relu":
+            return F.leaky_relu(x, self.activation_param, inplace=True)
+        if self.activation == "elu":
+            return F.elu(x, self.activation_param, inplace=True)
+        return x
+
+    def extra_repr(self) -> str:
+        """What `print(model)` shows."""
+        return f"{self.weight.numel()}, activation={self.activation}[{self.activation_param}]"
+
+
+def _activation(act: ActName) -> nn.Module:
+    if act == "relu":
+        return nn.ReLU(inplace=True)
+    return nn.ELU(inplace=True) if act == "elu" else nn.LeakyReLU(SLOPE, inplace=True)
+
+
+def _abn(norm: NormName, channels: int, activation: Inner, slope: float) -> nn.Module:
+    if norm == "abn":
+        return ABN(channels, activation, slope)
+    try:
+        from saticl.models import iabn
+    except ImportError as error:  # not there, or compiled against another torch
+        raise InvalidOptions(
+            f"--model.norm {norm} needs In-Place ABN, which is not installed or not for this torch: run "
+            "scripts/install_iabn.sh, or choose --model.norm abn, which computes the same in plain torch and loads "
+            "the same checkpoints."
+        ) from error
+    layer = iabn.WorldABN if norm == "iabn_sync" else iabn.InPlaceABN
+    return layer(channels, activation=activation, activation_param=slope)  # type: ignore[no-any-return]
+
+
+def _swapped(norm: nn.Module, name: NormName) -> nn.Module:
+    """The activated batch norm that computes what timm's BatchNormAct2d computes, for weights above zero."""
+    if not isinstance(norm, nn.BatchNorm2d):
+        return norm
+    act = norm.get_submodule("act")
+    if isinstance(act, nn.LeakyReLU):
+        new = _abn(name, norm.num_features, "leaky_relu", act.negative_slope)
+    elif isinstance(act, nn.Identity):
+        new = _abn(name, norm.num_features, "identity", 0.0)
+    else:
+        return norm
+    new.load_state_dict(norm.state_dict())
+    return new
