@@ -56,7 +56,7 @@ def write_index(root: Path, tiles: Iterable[Tile]) -> None:
 
 
 def read_index(root: Path) -> list[Tile]:
-    """The tiles of a prepared folder, in the order they were cut; raises MissingTiles where the index is not usable."""
+    """The tiles of a prepared folder, as they were cut; raises MissingTiles where the index is not usable."""
     path = root / INDEX
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,51 @@
+"""The table at the end of `prepare`. All its numbers are in dataset.json."""
+
+from pathlib import Path
+
+from rich.table import Table
+
+from saticl.tiles.manifest import Manifest, SceneEntry
+from saticl.tracking.console import console
+
+
+def show_summary(manifest: Manifest, root: Path) -> None:
+    """Print scenes, tiles, class shares and defects per split."""
+    splits = {
+        split: [scene for scene in manifest.scenes if scene.split == split] for split in ("train", "val", "test")
+    }
+    table = Table(title=f"{manifest.dataset} in {root}", title_justify="left")
+    table.add_column("")
+    for split, scenes in splits.items():
+        if scenes:
+            table.add_column(split, justify="right")
+    used = [scenes for scenes in splits.values() if scenes]
+    rows = {
+        "scenes": [str(len(scenes)) for scenes in used],
+        "tiles": [f"{sum(scene.tiles for scene in scenes):,}" for scenes in used],
+        "megapixels": [f"{_pixels(scenes) / 1e6:,.1f}" for scenes in used],
+        **{f"{name} %": [_share(scenes, label) for scenes in used] for label, name in enumerate(manifest.class_names)},
+        "ignored %": [f"{100 * sum(scene.ignored for scene in scenes) / _pixels(scenes):.2f}" for scenes in used],
+        "off-palette pixels": [f"{sum(scene.inexact for scene in scenes):,}" for scenes in used],
+        "of no class": [f"{sum(scene.residual for scene in scenes):,}" for scenes in used],
+    }
+    for name, values in rows.items():
+        table.add_row(name, *values)
+    console.print(table)
+    for scene in manifest.scenes:
+        for note in (*scene.notes, *_defects(scene)):
+            console.print(f"{scene.id}: {note}", style="yellow", highlight=False)
+
+
+def _defects(scene: SceneEntry) -> list[str]:
+    if not scene.inexact:
+        return []
+    rest = f"{scene.residual:,} belong to no class and are ignored" if scene.residual else "all were recovered"
+    return [f"{scene.inexact:,} label pixels are off the palette: {rest}"]
+
+
+def _pixels(scenes: list[SceneEntry]) -> int:
+    return sum(scene.height * scene.width for scene in scenes)
+
+
+def _share(scenes: list[SceneEntry], label: int) -> str:
+    return f"{100 * sum(scene.counts[label] for scene in scenes) / _pixels(scenes):.2f}"

@@ -1,0 +1,187 @@
+"""The YAML description of somebody's own folder of imagery, and what can be wrong with it.
+
+images: "{group}/images/{name}.jpg"     placeholders match one folder or file name, or a part of it
+masks: "{group}/masks/{name}.png"
+dsm: "{group}/dsm/{name}.tif"           optional, for --dsm
+bands: [red, green, blue]
+classes:                                a colour (hexadecimal or [r, g, b]) or a number per class
+  building: "#3C1098"
+ignore: ["#000000"]                     colours or numbers without a class
+background: land                        optional: the class that is learned as background
+split:                                  optional: without it, all scenes are for training
+  by: group                             a placeholder, or scene
+  train: [Tile 1, Tile 3]               values, or the name of a text file with one per line
+  test: [Tile 2]
+  skip: [Tile 4]                        left out on purpose
+protocols:                              optional: learning orders beside `offline`
+  2s: {steps: [[building], [road]]}
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from saticl.errors import InvalidOptions
+from saticl.geo.palette import UNKNOWN, Colour
+from saticl.tasks import Protocol, offline
+
+
+def _value(value: object) -> object:
+    """A colour as three numbers, or a number; other things are refused."""
+    if isinstance(value, str) and re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
+        digits = value.lstrip("#")
+        return tuple(int(digits[start : start + 2], 16) for start in (0, 2, 4))
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**16
+    is_colour = (
+        isinstance(value, list) and len(value) == 3 and all(isinstance(c, int) and 0 <= c <= 255 for c in value)
+    )
+    if is_number or is_colour:
+        return tuple(value) if isinstance(value, list) else value
+    raise ValueError(f'{value!r} is neither a colour ("#RRGGBB" in quotes, or [r, g, b]) nor a number from 0 to 65535')
+
+
+Value = Annotated[Colour | int, BeforeValidator(_value)]
+
+
+class Part(BaseModel):
+    """Base of the sections."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SplitPart(Part):
+    """Which scenes are for what."""
+
+    by: str = "scene"
+    train: tuple[str | int, ...] | str = ()
+    val: tuple[str | int, ...] | str = ()
+    test: tuple[str | int, ...] | str = ()
+    skip: tuple[str | int, ...] | str = ()
+
+
+class ProtocolPart(Part):
+    """A learning order."""
+
+    steps: tuple[tuple[str, ...], ...]
+    background: str | None = None
+
+
+class Description(Part):
+    """What the YAML file says."""
+
+    name: str | None = None
+    images: str
+    masks: str
+    dsm: str | None = None
+    bands: Annotated[tuple[str, ...], Field(min_length=1)]
+    classes: Annotated[dict[str, Value], Field(min_length=1, max_length=UNKNOWN)]
+    ignore: tuple[Value, ...] = ()
+    background: str | None = None
+    split: SplitPart | None = None
+    protocols: dict[str, ProtocolPart] = {}
+
+    @field_validator("images", "masks", "dsm")
+    @classmethod
+    def _is_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is not None and not re.fullmatch(r"[^{}]*(\{[A-Za-z_]\w*\}[^{}]*)+", pattern):
+            raise ValueError(f"{pattern!r} needs placeholders such as {{name}}: write it like images/{{name}}.tif")
+        return pattern
+
+    @field_validator("bands")
+    @classmethod
+    def _are_bands(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(bands)) < len(bands) or "dsm" in bands:
+            raise ValueError("every band needs a name of its own, and dsm is that of the surface model")
+        return bands
+
+    @model_validator(mode="after")
+    def _values_differ(self) -> Self:
+        values = [*self.classes.values(), *self.ignore]
+        if len({isinstance(value, int) for value in values}) > 1:
+            raise ValueError(
+                "classes and ignore mix colours and numbers: write all of them in one way (colours quoted)"
+            )
+        names: dict[Colour | int, str] = {}
+        for name, value in [*self.classes.items(), *(("ignore", value) for value in set(self.ignore))]:
+            if value in names:
+                raise ValueError(f"{name} and {names[value]} have the same colour or number {_shown(value)}")
+            names[value] = name
+        return self
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> Self:
+        known = placeholders(self.images)
+        for key, pattern in (("masks", self.masks), ("dsm", self.dsm)):
+            for name in placeholders(pattern or ""):
+                if name not in known:
+                    raise ValueError(f"{key} uses {{{name}}}, which images does not have ({', '.join(known)})")
+        if self.split is not None and self.split.by not in (*known, "scene"):
+            raise ValueError(f"split.by is {self.split.by!r}, but must be one of {', '.join((*known, 'scene'))}")
+        return self
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether masks hold numbers instead of colours."""
+        return isinstance(next(iter(self.classes.values())), int)
+
+    @property
+    def learning_orders(self) -> tuple[Protocol, ...]:
+        """The protocols, `offline` first."""
+        own = (Protocol(name, part.steps, part.background) for name, part in self.protocols.items())
+        return offline(tuple(self.classes), self.background), *own
+
+
+def load(path: Path) -> Description:
+    """Read and check a description; raises InvalidOptions with one sentence, UnknownName for an unknown class."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        description = Description.model_validate(content)
+    except OSError as error:
+        raise InvalidOptions(f"The description {path} cannot be read: {error.strerror or error}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidOptions(f"The description {path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    except ValidationError as error:
+        raise InvalidOptions(f"The description {path} cannot be used: {_first(error)}.") from error
+    for protocol in description.learning_orders:
+        protocol.validate(tuple(description.classes))
+    return description
+
+
+def placeholders(pattern: str) -> tuple[str, ...]:
+    """Names in braces, in order, each once."""
+    return tuple(dict.fromkeys(re.findall(r"\{(\w+)\}", pattern)))
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key may occur once: of two classes of one name, the first would silently vanish."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} occurs twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake, in words."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{place!r} is no key of it; valid keys are {', '.join(_keys(first['loc']))}"
+    if first["type"] == "missing":
+        return f"{place!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    section: dict[object, type[BaseModel]] = {"split": SplitPart, "protocols": ProtocolPart}
+    return list((section.get(place[0], Description) if len(place) > 1 else Description).model_fields)
+
+
+def _shown(value: Colour | int) -> str:
+    return str(value) if isinstance(value, int) else "#" + "".join(f"{channel:02X}" for channel in value)

@@ -1,0 +1,204 @@
+"""Anybody's own imagery, from a YAML description (see description.py) and without Python."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from saticl.datasets.base import ClassInfo, DatasetAdapter, Request, Scene, Split
+from saticl.datasets.description import Description, load, placeholders
+from saticl.errors import InvalidOptions, MissingRawData
+from saticl.geo.palette import ExactPalette, IndexPalette, Palette, distinct_colours
+from saticl.geo.raster import parse_crs
+from saticl.tasks import Protocol
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image that the pattern matches."""
+
+    id: str
+    values: Mapping[str, str]
+    """Of the placeholders."""
+    image: Path
+
+
+class Folder(DatasetAdapter):
+    """The adapter of a description."""
+
+    name = "folder"
+    summary = "your own folder: --dataset path/to/description.yaml, see configs/dubai.yaml"
+    classes: tuple[ClassInfo, ...] = ()
+    bands: tuple[str, ...] = ()
+    background: str | None = None
+    protocols: tuple[Protocol, ...] = ()
+
+    def __init__(self, description: Description, title: str, place: Path) -> None:
+        self.description, self.title, self.place = description, description.name or title, place
+        colours = _display_colours(description)
+        self.classes = tuple(
+            ClassInfo(name, colour) for name, colour in zip(description.classes, colours, strict=True)
+        )
+        self.bands = description.bands
+        self.background = description.background
+        self.protocols = description.learning_orders
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Folder":
+        """Read a description; raises InvalidOptions or UnknownName where it cannot be used."""
+        return cls(load(path), path.stem, path.parent)
+
+    def scenes(self, root: Path, request: Request) -> list[Scene]:
+        """See DatasetAdapter; an id is made of the values of the placeholders."""
+        self._check(root, request)
+        found = self._images(root)
+        splits = self._splits(root, found)
+        scenes: list[Scene] = []
+        lacking: list[str] = []
+        for image in found:
+            split = splits[image.id]
+            if split is not None:
+                scene = self._scene(root, image, split, request)
+                absent = [file for file in (scene.mask, scene.dsm) if file is not None and not Path(file).is_file()]
+                lacking += absent
+                scenes += [] if absent else [scene]
+        if not scenes or (lacking and not request.allow_missing):
+            raise MissingRawData(self._what_lacks(root, lacking, len(scenes)))
+        return scenes
+
+    def _check(self, root: Path, request: Request) -> None:
+        if not root.is_dir():
+            raise MissingRawData(f"The folder {root} does not exist; expected in it: {self.description.images}.")
+        if request.channels is not None:
+            raise InvalidOptions(f"--channels is for datasets with several kinds of images; {self.title} has one.")
+        if request.labels != "full":
+            raise InvalidOptions(
+                f"--labels {request.labels} is for the ISPRS datasets; {self.title} has one mask each."
+            )
+        if request.dsm and self.description.dsm is None:
+            raise InvalidOptions(f"--dsm needs a pattern `dsm` in the description of {self.title}.")
+        if request.crs is not None:
+            parse_crs(request.crs)
+
+    def _images(self, root: Path) -> list[Found]:
+        pattern, names = _regex(self.description.images), placeholders(self.description.images)
+        paths = sorted(path.relative_to(root).as_posix() for path in _files(root))
+        matches = ((path, match) for path in paths if (match := pattern.fullmatch(path)))
+        found = [
+            Found(_scene_id([match[name] for name in names]), match.groupdict(), root / path)
+            for path, match in matches
+        ]
+        if not found:
+            example = f", but for example {paths[0]}" if paths else ""
+            raise MissingRawData(f"No file below {root} matches images: {self.description.images!r}{example}.")
+        ids = [image.id for image in found]
+        twice = next((name for name in ids if ids.count(name) > 1), None) if len(set(ids)) < len(ids) else None
+        if twice is not None:
+            raise InvalidOptions(f"Two images have the name {twice!r}: rename one, or add a placeholder to `images`.")
+        return found
+
+    def _splits(self, root: Path, found: list[Found]) -> dict[str, Split | None]:
+        """The split of each scene; None for those that are skipped."""
+        split = self.description.split
+        if split is None:
+            return dict.fromkeys((image.id for image in found), "train")
+        keys = {image.id: image.id if split.by == "scene" else image.values[split.by] for image in found}
+        places: dict[str, str] = {}
+        for place, entry in (("train", split.train), ("val", split.val), ("test", split.test), ("skip", split.skip)):
+            for value in self._listed(root, place, entry):
+                if value not in keys.values():
+                    raise InvalidOptions(f"split.{place} names {value!r}, but no image has it as {split.by}.")
+                if value in places:
+                    raise InvalidOptions(f"split.{place} names {value!r}, which split.{places[value]} has already.")
+                places[value] = place
+        unlisted = sorted({key for key in keys.values() if key not in places})
+        if unlisted:
+            raise InvalidOptions(
+                f"The split of {self.title} says nothing about {_some(unlisted)}: list each {split.by} under train, "
+                "val, test, or skip."
+            )
+        return {name: _split(places[key]) for name, key in keys.items()}
+
+    def _listed(self, root: Path, place: str, entry: tuple[str | int, ...] | str) -> list[str]:
+        """Values of a split: written out, or one per line of a text file beside the description or the imagery."""
+        if not isinstance(entry, str):
+            return [str(value) for value in entry]
+        for folder in (self.place, root):
+            if (folder / entry).is_file():
+                lines = (folder / entry).read_text(encoding="utf-8").splitlines()
+                return [re.sub(r"\.(tiff?|png|jpe?g)$", "", line.strip()) for line in lines if line.strip()]
+        raise InvalidOptions(f"split.{place} is {entry!r}, but there is no such file in {self.place} or {root}.")
+
+    def _scene(self, root: Path, image: Found, split: Split, request: Request) -> Scene:
+        description = self.description
+        by = "scene" if description.split is None else description.split.by
+        group = image.values.get(by, image.values.get("group", image.id))
+        return Scene(
+            id=image.id,
+            group=group,
+            split=split,
+            image=str(image.image),
+            mask=str(root / description.masks.format(**image.values)),
+            dsm=str(root / description.dsm.format(**image.values)) if request.dsm and description.dsm else None,
+            bands=description.bands,
+            palette=_palette(description),
+            is_strict=True,
+            crs=request.crs,
+        )
+
+    def _what_lacks(self, root: Path, lacking: list[str], complete: int) -> str:
+        if not lacking:
+            return f"All images of {self.title} below {root} are skipped: list some under train or test."
+        names = _some([str(Path(file).relative_to(root)) for file in lacking])
+        advice = f"add --allow-missing to cut the {complete} complete scenes" if complete else "no scene is complete"
+        return f"{len(lacking)} files of {self.title} are missing below {root}: {names}; {advice}."
+
+
+def _palette(description: Description) -> Palette:
+    values, ignored = tuple(description.classes.values()), description.ignore
+    numbers = tuple(value for value in values if isinstance(value, int))
+    if numbers:
+        return IndexPalette(numbers, tuple(value for value in ignored if isinstance(value, int)))
+    colours = tuple(value for value in values if not isinstance(value, int))
+    return ExactPalette(colours, tuple(value for value in ignored if not isinstance(value, int)))
+
+
+def _display_colours(description: Description) -> tuple[tuple[int, int, int], ...]:
+    palette = _palette(description)
+    return distinct_colours(len(palette.values)) if isinstance(palette, IndexPalette) else palette.colours
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    """A pattern of paths as a regular expression; the second place of a placeholder must repeat the first."""
+    known: set[str] = set()
+    parts: list[str] = []
+    for piece in re.split(r"(\{[^{}]*\})", pattern):
+        name = piece[1:-1] if piece.startswith("{") else None
+        if name is None:
+            parts.append(re.escape(piece))
+        elif name in known:
+            parts.append(f"(?P={name})")
+        else:
+            known.add(name)
+            parts.append(f"(?P<{name}>[^/]+?)")
+    return re.compile("".join(parts))
+
+
+def _files(root: Path) -> list[Path]:
+    return [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
+
+
+def _scene_id(values: list[str]) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(values)).lstrip(".")
+
+
+def _split(place: str) -> Split | None:
+    return next((split for split in SPLITS if split == place), None)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

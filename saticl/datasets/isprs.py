@@ -1,0 +1,139 @@
+"""What Potsdam and Vaihingen share: classes, colours, and how a download is matched against the official scenes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from saticl.datasets.base import ClassInfo, Request, Scene, Split
+from saticl.datasets.files import RawFile, raw_files
+from saticl.datasets.protocols import ISPRS_CLASSES
+from saticl.errors import InvalidOptions, MissingRawData
+from saticl.geo.palette import Colour, ThresholdPalette
+from saticl.geo.raster import parse_crs
+
+COLOURS: tuple[Colour, ...] = (
+    (255, 255, 255),
+    (0, 0, 255),
+    (0, 255, 255),
+    (0, 255, 0),
+    (255, 255, 0),
+    (255, 0, 0),
+)
+"""By dataset label; black is ignored."""
+
+CLASSES = tuple(ClassInfo(name, colour) for name, colour in zip(ISPRS_CLASSES, COLOURS, strict=True))
+
+PALETTE = ThresholdPalette(COLOURS, ignored=((0, 0, 0),))
+
+BANDS: Mapping[str, tuple[str, ...]] = {
+    "rgb": ("red", "green", "blue"),
+    "irrg": ("nir", "red", "green"),
+    "rgbir": ("red", "green", "blue", "nir"),
+}
+"""Names of the bands by kind of image."""
+
+Kind = Literal["rgb", "irrg", "rgbir", "full", "eroded", "dsm", "ndsm"]
+"""What a file holds: a kind of image, a mask with or without class boundaries, a surface model or a normalised one."""
+
+WORDS: Mapping[Kind, str] = {
+    "rgb": "RGB image",
+    "irrg": "IRRG image",
+    "rgbir": "RGBIR image",
+    "full": "label",
+    "eroded": "label without boundaries",
+    "dsm": "surface model",
+}
+
+
+@dataclass(frozen=True)
+class Download:
+    """What lies in a folder: per scene and kind the file to use."""
+
+    title: str
+    root: Path
+    tree: str
+    """What the folder should look like, for people."""
+    files: Mapping[str, Mapping[Kind, str]]
+
+    def scenes(self, splits: Mapping[str, Split], image: Kind, request: Request) -> list[Scene]:
+        """The complete official scenes; raises MissingRawData where some lack and that was not allowed."""
+        if request.crs is not None:
+            parse_crs(request.crs)
+        wanted: list[Kind] = [image, request.labels]
+        if request.dsm:
+            wanted.append("dsm")
+        lacking = {name: [kind for kind in wanted if kind not in self.files.get(name, {})] for name in splits}
+        complete = [name for name in splits if not lacking[name]]
+        if not complete or (len(complete) < len(splits) and not request.allow_missing):
+            raise MissingRawData(self._what_lacks(lacking, complete))
+        return [self._scene(name, splits[name], image, request) for name in complete]
+
+    def _scene(self, name: str, split: Split, image: Kind, request: Request) -> Scene:
+        files = self.files[name]
+        return Scene(
+            id=name,
+            group=name,
+            split=split,
+            image=files[image],
+            mask=files[request.labels],
+            dsm=files["dsm"] if request.dsm else None,
+            bands=BANDS[image],
+            palette=PALETTE,
+            is_strict=False,
+            crs=request.crs,
+        )
+
+    def _what_lacks(self, lacking: Mapping[str, list[Kind]], complete: list[str]) -> str:
+        if not self.files:
+            return f"{self.root} holds no file of {self.title}. Expected there, zipped or not:\n{self.tree}"
+        by_kind: dict[Kind, list[str]] = defaultdict(list)
+        for name, kinds in lacking.items():
+            for kind in kinds:
+                by_kind[kind].append(name)
+        parts = (f"{WORDS[kind]} of {', '.join(names)}" for kind, names in by_kind.items())
+        sentence = f"The download of {self.title} in {self.root} is incomplete: {'; '.join(parts)} lack."
+        if complete:
+            return f"{sentence} Complete it, or add --allow-missing to cut the {len(complete)} complete scenes."
+        return f"{sentence} No scene is complete. Expected there, zipped or not:\n{self.tree}"
+
+
+def find_files(root: Path, title: str, tree: str, recognised: Iterable[tuple[RawFile, str, Kind]]) -> Download:
+    """The download in a folder; where several files are the same thing, the first one is taken.
+
+    The normalised surface model stands in only where no scene at all has the plain one, so that units never mix.
+    """
+    files: dict[str, dict[Kind, str]] = defaultdict(dict)
+    for file, scene, kind in recognised:
+        files[scene].setdefault(kind, file.path)
+    if not any("dsm" in kinds for kinds in files.values()):
+        for kinds in files.values():
+            if "ndsm" in kinds:
+                kinds["dsm"] = kinds["ndsm"]
+    return Download(title, root, tree, files)
+
+
+def listed(root: Path, title: str, tree: str) -> list[RawFile]:
+    """The files below a folder; raises MissingRawData showing the expected tree where there is no such folder."""
+    if not root.is_dir():
+        raise MissingRawData(f"The folder {root} does not exist. Expected for {title}, zipped or not:\n{tree}")
+    return raw_files(root)
+
+
+def folder_kind(folders: tuple[str, ...], kinds: Mapping[str, Kind]) -> Kind | None:
+    """What the innermost telling folder says; `kinds` maps beginnings of folder names, eroded labels go first."""
+    for folder in reversed(folders):
+        for beginning, kind in kinds.items():
+            if folder.startswith(beginning):
+                is_eroded = kind == "full" and ("nobound" in folder.replace("_", "") or "eroded" in folder)
+                return "eroded" if is_eroded else kind
+    return None
+
+
+def chosen(channels: str | None, offered: tuple[Kind, ...], title: str) -> Kind:
+    """The kind of image asked for, or the first; raises InvalidOptions for one that the dataset does not have."""
+    for kind in offered:
+        if channels in (None, kind):
+            return kind
+    raise InvalidOptions(f"{title} has no {channels} images: choose --channels {' or '.join(offered)}.")

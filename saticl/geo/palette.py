@@ -1,0 +1,140 @@
+"""Colours to labels by lookup, never by comparing class after class.
+
+Labels are 0..N-1 in the order of the palette, and IGNORE (255) for what the palette ignores or does not know. How many
+pixels were not known is always counted: silently turning them into some class is the classic defect of ISPRS readers.
+"""
+
+import colorsys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE = 255
+"""Label of pixels that no loss and no score may see: that of `saticl.tasks`, which lies above this layer."""
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+
+Bytes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+UNKNOWN = 254
+"""Marks values of no class in the lookup tables; palettes hold at most 254 classes."""
+
+
+class Decoded(NamedTuple):
+    """A mask as labels, and where it was not clean; None where it is clean everywhere."""
+
+    labels: Bytes
+    """[H, W], IGNORE where ignored or unknown."""
+    inexact: Flags | None
+    """[H, W] pixels whose colour is not exactly in the palette."""
+    unknown: Flags | None
+    """[H, W] pixels of no class: they became IGNORE."""
+
+
+@dataclass(frozen=True)
+class ThresholdPalette:
+    """A palette of pure colours (channels 0 or 255), decoded by thresholding each channel at 128.
+
+    Undoes lossy compression and blending, from which real masks suffer (remote_sensing.md 5.1).
+    """
+
+    colours: tuple[Colour, ...]
+    ignored: tuple[Colour, ...] = ()
+
+    def decode(self, rgb: Bytes) -> Decoded:
+        """Labels of [3, H, W]."""
+        red, green, blue = rgb
+        corner = (red >> 5 & 4) | (green >> 6 & 2) | (blue >> 7)
+        labels = np.frombuffer(bytearray(corner.tobytes().translate(self._table)), np.uint8).reshape(corner.shape)
+        unknown = _some(labels == UNKNOWN) if UNKNOWN in self._table[:8] else None
+        if unknown is not None:
+            labels[unknown] = IGNORE
+        # Adding one wraps 255 to 0 and 0 to 1, so that only values in between exceed 1.
+        red, green, blue = rgb + np.uint8(1)
+        inexact = _some((red | green | blue) > 1)
+        return Decoded(
+            labels, unknown if inexact is None else inexact if unknown is None else inexact | unknown, unknown
+        )
+
+    @cached_property
+    def _table(self) -> bytes:
+        table = bytearray([UNKNOWN]) * 256
+        for label, colours in [*((i, [c]) for i, c in enumerate(self.colours)), (IGNORE, self.ignored)]:
+            for red, green, blue in colours:
+                table[(red >> 5 & 4) | (green >> 6 & 2) | (blue >> 7)] = label
+        return bytes(table)
+
+
+@dataclass(frozen=True)
+class ExactPalette:
+    """A palette of any colours, which must match exactly."""
+
+    colours: tuple[Colour, ...]
+    ignored: tuple[Colour, ...] = ()
+
+    def decode(self, rgb: Bytes) -> Decoded:
+        """Labels of [3, H, W]."""
+        red, green, blue = rgb.astype(np.uint32)
+        return _known(self._table[red << 16 | green << 8 | blue])
+
+    @cached_property
+    def _table(self) -> Bytes:
+        table = np.full(2**24, UNKNOWN, np.uint8)
+        for label, colours in [*((i, [c]) for i, c in enumerate(self.colours)), (IGNORE, self.ignored)]:
+            for red, green, blue in colours:
+                table[red << 16 | green << 8 | blue] = label
+        return table
+
+
+@dataclass(frozen=True)
+class IndexPalette:
+    """Masks that hold numbers: the value of each class."""
+
+    values: tuple[int, ...]
+    ignored: tuple[int, ...] = ()
+
+    def decode(self, values: NDArray[np.generic]) -> Decoded:
+        """Labels of [1, H, W] in any integer type."""
+        inside = np.clip(values[0].astype(np.int64), -1, len(self._table) - 1)
+        return _known(self._table[inside])
+
+    @cached_property
+    def _table(self) -> Bytes:
+        # The last entry, to which -1 also points, stands for all values beyond.
+        table = np.full(max((*self.values, *self.ignored)) + 2, UNKNOWN, np.uint8)
+        table[list(self.values)] = np.arange(len(self.values))
+        table[list(self.ignored)] = IGNORE
+        return table
+
+
+Palette = ThresholdPalette | ExactPalette | IndexPalette
+
+
+def encode(labels: Bytes, colours: tuple[Colour, ...], ignored: Colour = (0, 0, 0)) -> Bytes:
+    """Labels [H, W] as colours [3, H, W]; IGNORE takes the colour `ignored`."""
+    table = np.full((256, 3), ignored, np.uint8)
+    table[: len(colours)] = colours
+    return np.moveaxis(table[labels], -1, 0)
+
+
+def distinct_colours(number: int) -> tuple[Colour, ...]:
+    """So many colours that can be told apart, for classes that come without: hues one golden angle from the next."""
+    hues = ((0.1 + index * 0.618034) % 1 for index in range(number))
+    shades = (colorsys.hsv_to_rgb(hue, 0.75, (0.95, 0.7)[index % 2]) for index, hue in enumerate(hues))
+    return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in shades)
+
+
+def _known(labels: Bytes) -> Decoded:
+    unknown = _some(labels == UNKNOWN)
+    if unknown is not None:
+        labels[unknown] = IGNORE
+    return Decoded(labels, unknown, unknown)
+
+
+def _some(flags: Flags) -> Flags | None:
+    return flags if flags.any() else None

@@ -1,0 +1,130 @@
+"""Reading and writing of small rasters: GeoTIFF in one block, compressed without loss, with transform and CRS."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.windows
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio import DatasetReader
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+
+from saticl.errors import InvalidOptions, InvalidRaster
+from saticl.files import replacing
+from saticl.geo.windows import Window
+
+Array = NDArray[Any]
+"""Pixels of any type."""
+
+CACHE_BYTES = 64 * 2**20
+"""GDAL's own block cache; its default is a share of the machine's memory."""
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[DatasetReader]:
+    """A raster open for reading; raises InvalidRaster where it cannot be opened.
+
+    Rasters without georeference are welcome, so the warning about them is silenced.
+    """
+    try:
+        with _quiet():
+            source = rasterio.open(path)
+    except RasterioIOError as error:
+        raise _damaged(str(path), error) from error
+    with source:
+        yield source
+
+
+def read_bands(source: DatasetReader, bands: Sequence[int], window: Window, dtype: Any = None) -> Array:
+    """Bands (from 1) of a window [C, H, W]; raises InvalidRaster naming the file where its pixels cannot be read."""
+    place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
+    try:
+        return np.asarray(source.read(list(bands), window=place, out_dtype=dtype))
+    except RasterioIOError as error:
+        raise _damaged(source.name, error) from error
+
+
+def read(path: Path | str) -> Array:
+    """All bands of a raster [C, H, W]; raises InvalidRaster where it cannot be read."""
+    with opened(path) as source:
+        return read_bands(source, source.indexes, Window(0, 0, source.height, source.width))
+
+
+def write(
+    path: Path,
+    pixels: Array,
+    transform: Affine,
+    crs: CRS | None,
+    nodata: float | None = None,
+    colours: Mapping[int, tuple[int, int, int]] | None = None,
+) -> None:
+    """Write [C, H, W] as one block, ZSTD level 1 after a predictor, under a temporary name that is then renamed.
+
+    `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map.
+    """
+    bands, height, width = pixels.shape
+    is_float = pixels.dtype.kind == "f"
+    profile = {
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": bands,
+        "dtype": pixels.dtype,
+        "transform": transform,
+        "crs": crs,
+        "nodata": nodata,
+        "interleave": "pixel",
+        "compress": "ZSTD",
+        "zstd_level": 1,
+        # Masks are runs of equal values, which differences only make longer.
+        "predictor": 1 if colours is not None else 3 if is_float else 2,
+        "blockysize": height,
+    }
+    if bands != 3 or pixels.dtype != np.uint8:
+        # GDAL would call the fourth of four bands transparency, and near infrared is not.
+        profile |= {"photometric": "MINISBLACK", "alpha": "NO"} if colours is None else {}
+    with replacing(path) as temporary, _quiet(), rasterio.open(temporary, "w", **profile) as target:
+        if colours is not None:
+            target.write_colormap(1, dict(colours))
+        target.write(pixels)
+
+
+def shifted(transform: Affine, row: int, col: int) -> Affine:
+    """The transform of a window that begins at this pixel (affine 3 wants `@` for it, affine 2 only knows `*`)."""
+    a, b, c, d, e, f = list(transform)[:6]
+    return Affine(a, b, c + a * col + b * row, d, e, f + d * col + e * row)
+
+
+def parse_crs(text: str) -> CRS:
+    """The coordinate system of that name; raises InvalidOptions for one that does not exist."""
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise InvalidOptions(
+            f"The coordinate system {text!r} is not known: give --crs an EPSG code such as EPSG:32633."
+        ) from error
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """GDAL settings for reading whole scenes: bounded cache, and damaged JPEGs are errors instead of grey pixels."""
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True):
+        yield
+
+
+def _damaged(name: str, error: RasterioIOError) -> InvalidRaster:
+    cause = " ".join(str(error.__cause__ or error).split())
+    return InvalidRaster(f"{name} cannot be read as a raster ({cause}): it is damaged or incomplete, fetch it again.")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
