@@ -51,9 +51,15 @@ def read_bands(source: DatasetReader, bands: Sequence[int], window: Window, dtyp
 
 
 def read(path: Path | str) -> Array:
-    """All bands of a raster [C, H, W]; raises InvalidRaster where it cannot be read."""
-    with opened(path) as source:
-        return read_bands(source, source.indexes, Window(0, 0, source.height, source.width))
+    """All bands of a tile [C, H, W], channels last in memory; raises InvalidRaster where it cannot be read."""
+    # GDAL would list the folder, with its hundreds of tiles, at every opening to look for companions of the file.
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), opened(path) as source:
+        pixels = np.empty((source.height, source.width, source.count), source.dtypes[0]).transpose(2, 0, 1)
+        try:
+            source.read(out=pixels)
+        except RasterioIOError as error:
+            raise _damaged(source.name, error) from error
+        return pixels
 
 
 def write(

@@ -101,7 +101,7 @@ class TileDataset(Dataset[Sample]):
 
     def _target(self, tile: Tile) -> Bytes:
         """Output indices [S, S]; padding, and with `owned` what other tiles own, is ignored."""
-        labels: Bytes = self.table[self._pixels(tile, tile.mask)[..., 0]]
+        labels: Bytes = self.table.take(self._pixels(tile, tile.mask)[..., 0])  # table[mask], in half the time
         if not self.owned and labels.shape == (self.side, self.side):
             return labels
         target = np.full((self.side, self.side), IGNORE, np.uint8)

@@ -1,7 +1,7 @@
 """Random views of a training tile, on albumentations: crop, mirror, quarter turns, light, blanked bands.
 
 The recipe is that of MiB-CD (Arnaudo et al., arXiv:2112.03814). Deviation: without its elastic deformation, whose
-settings there (α 1, σ 30) move pixels by less than a hundredth of one, and whose affine part makes up pixels at borders.
+settings there (α 1, σ 30) move pixels by less than a hundredth of one, and whose affine part makes up border pixels.
 """
 
 import os
