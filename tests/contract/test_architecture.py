@@ -37,7 +37,7 @@ HOMES = {
     "inplace_abn": {"models"},
     "accelerate": {"engine", "tracking", "commands"},
     "albumentations": {"transforms"},
-    "cv2": {"transforms", "datasets"},
+    "cv2": {"transforms", "tiles", "datasets"},
     "mlflow": {"tracking"},
     "matplotlib": {"tracking", "report"},
     "typer": {"cli", "flags"},

@@ -1,4 +1,4 @@
-"""Every file in configs/ is valid: option overlays and descriptions by our own rules, launcher files by accelerate's."""
+"""Every file in configs/ is valid: overlays and descriptions by our own rules, launcher files by accelerate's."""
 
 import subprocess
 import sys
