@@ -8,12 +8,16 @@ from rich.table import Table
 
 from saticl import datasets as raw
 from saticl.datasets.base import DatasetAdapter
+from saticl.errors import InvalidOptions
 from saticl.methods import METHODS
 from saticl.tasks import Protocol, offline
 from saticl.tiles.manifest import Manifest
 
 Record = Mapping[str, object]
 """One row, by column."""
+
+Adapter = DatasetAdapter | type[DatasetAdapter]
+"""A dataset, or one of the built-in ones, whose facts stand on the class."""
 
 
 def datasets() -> list[Record]:
@@ -39,7 +43,7 @@ def tasks(dataset: str | None = None, data_root: Path | None = None) -> list[Rec
         manifest = Manifest.load(data_root)
         names = dict.fromkeys(("offline", *manifest.protocols))
         return [_task(manifest.dataset, manifest.protocol(name)) for name in names]
-    adapters = raw.DATASETS if dataset is None else (raw.find(dataset),)
+    adapters: tuple[Adapter, ...] = raw.DATASETS if dataset is None else (raw.find(dataset),)
     return [_task(adapter.name, protocol) for adapter in adapters for protocol in _protocols(adapter)]
 
 
@@ -52,10 +56,16 @@ def methods() -> list[Record]:
 
 
 def encoders(pattern: str | None = None) -> list[Record]:
-    """Encoders whose name fits a pattern with * or contains the given text, and whether timm has weights for them."""
+    """Encoders whose name fits a pattern with * or contains the given text, and whether timm has weights for them.
+
+    Raises InvalidOptions when there is none.
+    """
     from saticl.models.catalogue import encoder_names
 
-    return [{"encoder": name, "pretrained": pretrained} for name, pretrained in encoder_names(pattern)]
+    found = encoder_names(pattern)
+    if not found:
+        raise InvalidOptions(f"timm has no encoder that matches {pattern!r}: try a shorter part of its name.")
+    return [{"encoder": name, "pretrained": pretrained} for name, pretrained in found]
 
 
 def table(records: Iterable[Record]) -> Table:
@@ -69,7 +79,7 @@ def table(records: Iterable[Record]) -> Table:
     return result
 
 
-def _protocols(adapter: DatasetAdapter) -> list[Protocol]:
+def _protocols(adapter: Adapter) -> list[Protocol]:
     """Those of the dataset; `offline` is known of every dataset that has classes of its own."""
     names = [entry.name for entry in adapter.classes]
     listed = {protocol.name: protocol for protocol in adapter.protocols}

@@ -71,10 +71,11 @@ def command(model: type[BaseModel], run: Callable[[Sequence[Setting], bool], Non
 
 def _settings(ctx: typer.Context, known: Tree, files: Sequence[Path], flags: dict[str, object]) -> list[Setting]:
     """What the user set, weakest first; raises InvalidOptions for words that are no option."""
+    typed = _from_flags(ctx, known, flags)
     for token in ctx.args:
         raise unknown_flag(token, known)
     overlays = [setting for file in files for setting in from_file(file, known)]
-    return [*overlays, *from_environment(os.environ, known), *_from_flags(ctx, known, flags)]
+    return [*overlays, *from_environment(os.environ, known), *typed]
 
 
 def _from_flags(ctx: typer.Context, known: Tree, flags: dict[str, object]) -> list[Setting]:
@@ -87,13 +88,14 @@ def _from_flags(ctx: typer.Context, known: Tree, flags: dict[str, object]) -> li
         source = ctx.get_parameter_source(identifier)
         if identifier not in owners or source is None or source.name != "COMMANDLINE":
             continue
-        leaf, value = owners[identifier], flags[identifier]
-        if isinstance(value, str) and value.startswith("--") and "--" + spelling(value[2:].partition("=")[0]) in names:
-            raise InvalidOptions(f"{leaf.flag} needs a value, but is followed by {value}.")
+        leaf = owners[identifier]
         if leaf.switch:
             settings.append(Setting(leaf.path, identifier == leaf.identifier, leaf.flag))
-        else:
-            settings.append(Setting(leaf.path, leaf.value(value, leaf.flag), leaf.flag))
+            continue
+        text = str(flags[identifier])
+        if text.startswith("--") and "--" + spelling(text[2:].partition("=")[0]) in names:
+            raise InvalidOptions(f"{leaf.flag} needs a value, but is followed by {text}.")
+        settings.append(Setting(leaf.path, leaf.parsed(text, leaf.flag), leaf.flag))
     return settings
 
 

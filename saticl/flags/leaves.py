@@ -6,9 +6,9 @@ written once, in `saticl/options.py`.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -107,22 +107,26 @@ class Leaf:
         return ", or ".join(_allowed(form) for form in self.forms)
 
     def value(self, given: object, source: str) -> object:
-        """What pydantic should see for what a user gave as text or YAML; raises InvalidOptions for an empty path.
+        """What pydantic should see for a value from YAML; raises InvalidOptions for an empty path.
 
-        Choices are found in any case and with - or _, `none` is None unless any text is allowed, a number where only
-        text is expected (the task 321 in a YAML file) is that text, and ~ in a path is the home folder.
+        Choices are found in any case and with - or _, a number where only text is expected (the task 321) is that
+        text, and ~ in a path is the home folder.
         """
         for choice in self.choices:
             if _folded(choice) == _folded(given):
                 return choice
-        if isinstance(given, str) and given.lower() == "none" and self.optional and not self.is_text:
-            return None
         if self.is_path and given == "":
             raise InvalidOptions(f"{source} is empty, but must be {self.allowed}.")
         if isinstance(given, str):
             return os.path.expanduser(given) if self.is_path else given  # noqa: PTH111 - stays the text it was
         is_number = isinstance(given, int) and not isinstance(given, bool)
         return str(given) if is_number and (self.is_text or self.is_path) else given
+
+    def parsed(self, text: str, source: str) -> object:
+        """The same for a flag or variable, where `none` stands for YAML's null unless any text is allowed."""
+        if text.lower() == "none" and self.optional and not self.is_text:
+            return None
+        return self.value(text, source)
 
 
 @dataclass(frozen=True)
@@ -147,14 +151,18 @@ def tree(model: type[BaseModel]) -> Tree:
     return Tree(model, MappingProxyType({leaf.path: leaf for leaf in leaves}), frozenset(sections))
 
 
-def nearest(name: str, names: Sequence[str]) -> list[str]:
-    """Up to three names a user may have meant: those that end like it, else those that are spelled like it."""
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """Up to three dotted names a user may have meant, best first: what stands behind the last dot counts most."""
     last = name.rpartition(".")[2]
-    ends = {known: known.rpartition(".")[2] for known in names}
-    same = [known for known in names if ends[known] == last]
-    alike = get_close_matches(name, names, n=3, cutoff=0.7)
-    close = get_close_matches(last, ends.values(), n=3, cutoff=0.8)
-    return list(dict.fromkeys((*same, *alike, *(known for known in names if ends[known] in close))))[:3]
+    scores = {
+        known: (
+            SequenceMatcher(None, last, known.rpartition(".")[2]).ratio(),
+            SequenceMatcher(None, name, known).ratio(),
+        )
+        for known in names
+    }
+    alike = [known for known, (end, whole) in scores.items() if end >= 0.7 or whole >= 0.85]
+    return sorted(alike, key=lambda known: -sum(scores[known]))[:3]
 
 
 def title(model: type[BaseModel]) -> str:

@@ -49,20 +49,23 @@ def from_file(path: FilePath, known: Tree) -> list[Setting]:
 def from_environment(environment: Mapping[str, str], known: Tree) -> list[Setting]:
     """Settings of the variables that belong to this tree."""
     return [
-        Setting(leaf.path, leaf.value(environment[leaf.variable], leaf.variable), leaf.variable)
+        Setting(leaf.path, leaf.parsed(environment[leaf.variable], leaf.variable), leaf.variable)
         for leaf in known.leaves.values()
         if leaf.variable in environment
     ]
 
 
 def check_environment(environment: Iterable[str], trees: Iterable[Tree]) -> None:
-    """Raise InvalidOptions for a variable SATICL_SECTION__OPTION that no command knows, rather than ignore a typo."""
-    known = [leaf.variable for branch in trees for leaf in branch.leaves.values()]
+    """Raise InvalidOptions for a variable SATICL_SECTION__OPTION that no command knows, rather than ignore a typo.
+
+    Names without a double underscore pass: scripts around this program may have variables of their own.
+    """
+    known = {leaf.dotted: leaf.variable for branch in trees for leaf in branch.leaves.values()}
     for name in environment:
-        if name.startswith(PREFIX) and "__" in name and name not in known:
-            raise InvalidOptions(
-                f"The environment variable {name} is no option.{_meant(get_close_matches(name, known))}"
-            )
+        if name.startswith(PREFIX) and "__" in name and name not in known.values():
+            dotted = name.removeprefix(PREFIX).lower().replace("__", ".")
+            near = [known[option] for option in nearest(dotted, known)]
+            raise InvalidOptions(f"The environment variable {name} is no option.{_meant(near)}")
 
 
 def resolve(model: type[Options], settings: Iterable[Setting]) -> Options:
@@ -99,7 +102,7 @@ def unknown_flag(token: str, known: Tree) -> InvalidOptions:
     flags |= {
         leaf.negative.lstrip("-").replace("-", "_"): leaf.negative for leaf in known.leaves.values() if leaf.switch
     }
-    return InvalidOptions(f"There is no option {name}.{_meant([flags[near] for near in nearest(dotted, [*flags])])}")
+    return InvalidOptions(f"There is no option {name}.{_meant([flags[near] for near in nearest(dotted, flags)])}")
 
 
 def _flatten(document: Mapping[object, object], above: Path, file: str, known: Tree) -> Iterator[Setting]:
