@@ -2,14 +2,16 @@
 
 import timm
 
+NO_MAPS = ("crossvit_*", "efficientformer_l*", "gemma4_*")
+"""Models of timm 1.0.31 that give feature maps at one image size only, or none."""
+
 
 def encoder_names(pattern: str | None = None) -> list[tuple[str, bool]]:
     """Encoders and whether timm has pretrained weights for them, by name.
 
-    A pattern without * matches anywhere in the name. Every architecture of timm 1.0.31 can give feature maps, so none
-    is left out.
+    A pattern without * matches anywhere in the name. Left out are `NO_MAPS`.
     """
     wanted = "" if pattern is None else pattern if "*" in pattern else f"*{pattern}*"
     pretrained = set(timm.list_models(wanted, pretrained=True))
     weighted = {name.partition(".")[0] for name in pretrained}
-    return [(name, name in weighted) for name in timm.list_models(wanted)]
+    return [(name, name in weighted) for name in timm.list_models(wanted, exclude_filters=list(NO_MAPS))]
