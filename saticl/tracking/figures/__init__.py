@@ -8,7 +8,8 @@ from saticl.tracking.figures.bars import class_scores_figure
 from saticl.tracking.figures.curves import curves_figure
 from saticl.tracking.figures.display import display_image
 from saticl.tracking.figures.matrices import confusion_figure, steps_figure
-from saticl.tracking.figures.panels import colour_map, panels_figure
+from saticl.tracking.figures.palette import colour_map
+from saticl.tracking.figures.panels import panels_figure
 
 __all__ = [
     "class_scores_figure",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saticl.metrics.scores import Scores
-from saticl.tracking.figures.canvas import FAINT, INK, PALE, Colour, drawn, hex_colour
+from saticl.tracking.figures.canvas import FAINT, INK, PALE, Colour, drawn, hex_colour, readable
+from saticl.tracking.figures.palette import colour_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,22 +27,23 @@ def class_scores_figure(scores: Scores, colours: Sequence[Colour], new: Sequence
         path: where the PNG goes.
     """
     groups = _groups(scores, new)
+    fills = [hex_colour(colour) for colour in colour_map(scores.names, colours)]
     heights = _places([len(indices) for _, indices in groups])
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
         for (title, indices), places in zip(groups, heights, strict=True):
-            _bars(axes, scores, colours, indices, places)
+            _bars(axes, scores, fills, indices, places)
             _group_mark(axes, title, _mean_iou(scores, title), places)
         everything = [place for places in heights for place in places]
-        axes.set_yticks(everything, [scores.names[index] for _, indices in groups for index in indices])
+        axes.set_yticks(everything, [readable(scores.names[index]) for _, indices in groups for index in indices])
         axes.set_ylim(everything[-1] + 0.7, everything[0] - 0.7)
         axes.set_xlim(0, 1)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
         axes.grid(axis="x")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title("IoU by class")
+        axes.set_title("IoU by class, %")
         axes.plot([], [], "o", color="white", markeredgecolor=INK, markersize=6, label="F1")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, handletextpad=0.1)
 
@@ -66,17 +68,15 @@ def _places(sizes: Sequence[int]) -> list[list[float]]:
     return [[start + bar for bar in range(size)] for start, size in zip(starts, sizes, strict=True)]
 
 
-def _bars(
-    axes: "Axes", scores: Scores, colours: Sequence[Colour], indices: Sequence[int], places: Sequence[float]
-) -> None:
+def _bars(axes: "Axes", scores: Scores, fills: Sequence[str], indices: Sequence[int], places: Sequence[float]) -> None:
     for index, place in zip(indices, places, strict=True):
         iou, f1 = float(scores.classes.iou[index]), float(scores.classes.f1[index])
         if math.isnan(iou):
-            axes.text(0.008, place, "does not occur", va="center", color=FAINT, fontsize=9, style="italic")
+            axes.text(0.008, place, "does not occur", va="center_baseline", color=FAINT, fontsize=9, style="italic")
             continue
-        axes.barh(place, iou, 0.74, color=hex_colour(colours[index]), edgecolor=INK, linewidth=0.8)
+        axes.barh(place, iou, 0.74, color=fills[index], edgecolor=INK, linewidth=0.8)
         axes.plot(f1, place, "o", color="white", markeredgecolor=INK, markersize=6, clip_on=False, zorder=3)
-        axes.text(1.035, place, f"{100 * iou:.1f}", va="center", ha="left", transform=axes.transData)
+        axes.text(1.035, place, f"{100 * iou:.1f}", va="center_baseline", ha="left")
 
 
 def _group_mark(axes: "Axes", title: str, mean: float, places: Sequence[float]) -> None:

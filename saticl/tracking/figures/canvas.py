@@ -1,6 +1,6 @@
 """How all figures look: their paper, ink, letters, and how they reach the disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +61,9 @@ def drawn(path: Path, width: float, height: float, draw: "Callable[[Figure], Non
     return path
 
 
-def hex_colour(colour: Colour) -> str:
+def hex_colour(colour: Iterable[int]) -> str:
     """As matplotlib likes it."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+    return "#" + bytes(map(int, colour)).hex()
 
 
 def blank(axes: "Axes") -> None:
@@ -71,6 +71,11 @@ def blank(axes: "Axes") -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
+
+
+def readable(name: str) -> str:
+    """The name of a class as people write it."""
+    return name.replace("_", " ")
 
 
 def count_text(count: int) -> str:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCORES: Mapping[str, str] = {
-    "val_miou": "mIoU",
+    "val_f1": "F1",
     "val_old_miou": "mIoU old",
     "val_new_miou": "mIoU new",
-    "val_f1": "F1",
+    "val_miou": "mIoU",
 }
 """What a validation writes into the journal, and how it is called in a legend."""
 NOT_TERMS = {"event", "time", "epoch", "loss", "lr", "best", "images_per_s", *SCORES}
@@ -31,21 +31,26 @@ def curves_figure(events: Sequence[Event], path: Path) -> Path:
     best = max((event["epoch"] for event in epochs if event.get("best")), default=None)
 
     def draw(figure: "Figure") -> None:
+        from matplotlib.ticker import MaxNLocator
+
         loss, scores, rate = figure.subplots(3, sharex=True, height_ratios=(4, 4, 1.3))
         if len(terms) > 1:
             _line(loss, epochs, "loss", "sum", INK)
         for number, term in enumerate(terms):
             _line(loss, epochs, term, term, COLOURS[number % len(COLOURS)])
-        for (key, label), colour in zip(SCORES.items(), (INK, *COLOURS), strict=False):
+        for (key, label), colour in zip(SCORES.items(), (FAINT, *COLOURS[:2], INK), strict=True):
             _line(scores, epochs, key, label, colour, scale=100)
         _line(rate, epochs, "lr", "", FAINT)
         for axes, title in ((loss, "Loss"), (scores, "Validation, %"), (rate, "Learning rate")):
             _finish(axes, title, best)
+        loss.set_ylim(bottom=min(0, loss.get_ylim()[0]) if len(epochs) > 1 else None)
         scores.set_ylim(0, 100)
         rate.set_ylim(bottom=0)
-        rate.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+        rate.yaxis.set_major_locator(MaxNLocator(2))
+        rate.yaxis.set_major_formatter("{x:g}")
         rate.set_xlabel("epoch")
-        rate.xaxis.get_major_locator().set_params(integer=True)
+        rate.set_xlim(0.5, max((event["epoch"] for event in epochs), default=1) + 0.5)
+        rate.xaxis.set_major_locator(MaxNLocator(integer=True))
         if best is not None:
             scores.annotate(f" best: {best}", (best, 1), xycoords=("data", "axes fraction"), va="top", fontsize=9)
 

@@ -37,4 +37,5 @@ def _stretched(band: NDArray[np.float64]) -> NDArray[np.uint8]:
         return np.zeros(band.shape, dtype=np.uint8)
     low, high = np.percentile(band[finite], (2, 98))
     shares = (np.where(finite, band, low) - low) / (high - low if high > low else 1.0)
-    return np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
+    stretched: NDArray[np.uint8] = np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
+    return stretched

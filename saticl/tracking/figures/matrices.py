@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from saticl.tracking.figures.canvas import FAINT, INK, PALE, blank, count_text, drawn
+from saticl.tracking.figures.canvas import FAINT, INK, PALE, blank, count_text, drawn, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LARGEST_WITH_NUMBERS = 24
-"""Classes up to which numbers in the cells can be read."""
+FEW, LARGEST_WITH_NUMBERS = 8, 24
+"""Classes up to which there is room for slanted names and every number; for upright names and numbers that matter."""
 
 
 def confusion_figure(matrix: ArrayLike, names: Sequence[str], path: Path) -> Path:
@@ -24,17 +24,16 @@ def confusion_figure(matrix: ArrayLike, names: Sequence[str], path: Path) -> Pat
     support = counts.sum(axis=1)
     shares = np.where(support[:, None] > 0, counts / np.maximum(support, 1)[:, None], np.nan)
     size = len(counts)
-    cell = 0.52 if size <= LARGEST_WITH_NUMBERS else max(0.11, 12 / size)
+    labels = [readable(name) for name in names]
+    cell = 0.54 if size <= FEW else 0.42 if size <= LARGEST_WITH_NUMBERS else max(0.11, 12 / size)
     letters = 9 if size <= LARGEST_WITH_NUMBERS else max(4.0, 62 * cell)
+    slant = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if size <= FEW else {"rotation": 90}
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
-        _heat(axes, shares, numbers=size <= LARGEST_WITH_NUMBERS)
-        axes.set_xticks(range(size), names, rotation=90 if size > 8 else 40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(size), names)
-        if size > 8:
-            axes.tick_params(axis="x", rotation=90)
-            axes.set_xticks(range(size), names, rotation=90, ha="center", rotation_mode="default")
+        _heat(axes, shares, smallest=0 if size <= FEW else 0.005 if size <= LARGEST_WITH_NUMBERS else None)
+        axes.set_xticks(range(size), labels, **slant)
+        axes.set_yticks(range(size), labels)
         axes.tick_params(labelsize=letters, length=0)
         axes.set_xlabel("prediction")
         axes.set_ylabel("truth")
@@ -51,12 +50,12 @@ def steps_figure(matrix: Sequence[Sequence[float]], groups: Sequence[str], colum
     A row named "all" is set apart from the rows of single steps.
     """
     shares = np.asarray(matrix, dtype=np.float64).reshape(len(groups), len(columns))
-    labels = [textwrap.fill(group.replace("_", " "), 34, max_lines=3, placeholder=" ...") for group in groups]
+    labels = [textwrap.fill(readable(group), 34, max_lines=3, placeholder=" ...") for group in groups]
     height = sum(max(0.5, 0.19 * (label.count("\n") + 1) + 0.12) for label in labels)
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
-        _heat(axes, shares, numbers=True, letters=11)
+        _heat(axes, shares, smallest=0, letters=11)
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(groups)), labels)
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False, labelsize=10)
@@ -67,8 +66,11 @@ def steps_figure(matrix: Sequence[Sequence[float]], groups: Sequence[str], colum
     return drawn(path, max(0.95 * len(columns) + 3.0, 4.2), height + 1.0, draw)
 
 
-def _heat(axes: "Axes", shares: NDArray[np.float64], numbers: bool, letters: float = 9) -> None:
-    """Shares in percent, white to dark blue; what is not a number stays pale."""
+def _heat(axes: "Axes", shares: NDArray[np.float64], smallest: float | None, letters: float = 9) -> None:
+    """Shares in percent, white to dark blue; what is not a number stays pale.
+
+    Numbers from `smallest` upwards are written into their cells; none where that is None.
+    """
     from matplotlib import colormaps
 
     shades = colormaps["Blues"].with_extremes(bad=PALE)
@@ -78,11 +80,11 @@ def _heat(axes: "Axes", shares: NDArray[np.float64], numbers: bool, letters: flo
     edges = np.arange(max(rows, columns) + 1) - 0.5
     axes.hlines(edges[: rows + 1], -0.5, columns - 0.5, color="white", linewidth=1)
     axes.vlines(edges[: columns + 1], -0.5, rows - 0.5, color="white", linewidth=1)
-    if not numbers:
-        return
     for (row, column), share in np.ndenumerate(shares):
+        if smallest is None or share < smallest:
+            continue
         colour = FAINT if np.isnan(share) or share < 0.005 else "white" if share > 0.55 else INK
-        axes.text(column, row, _percent(share), ha="center", va="center", color=colour, fontsize=letters)
+        axes.text(column, row, _percent(share), ha="center", va="center_baseline", color=colour, fontsize=letters)
 
 
 def _percent(share: float) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from saticl.tracking.figures.canvas import INK, PALE, Colour, blank, drawn, hex_colour
+from saticl.tracking.figures.canvas import INK, PALE, Colour, blank, drawn, hex_colour, readable
+from saticl.tracking.figures.palette import BLACK, colour_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,24 +23,9 @@ Row = tuple[Picture, Classes, Classes, Classes | None]
 """Image, truth, prediction, and the prediction of the previous step if there is one."""
 
 IGNORE = 255
-GREY: Colour = (166, 170, 176)
-"""The artificial background."""
-BLACK: Colour = (0, 0, 0)
 WRONG: Colour = (215, 25, 70)
 CELL = 2.3
 """Inches per map."""
-
-
-def colour_map(names: Sequence[str], colours: Sequence[Colour]) -> NDArray[np.uint8]:
-    """Colours by output index, uint8 [256, 3], for `table[indices]`.
-
-    An index 0 that is called "background" is grey, whatever its colour; 255 and all that is no class is black.
-    """
-    table = np.full((256, 3), BLACK, dtype=np.uint8)
-    table[: len(colours)] = np.asarray(colours, dtype=np.uint8).reshape(-1, 3)
-    if names[0] == "background":
-        table[0] = GREY
-    return table
 
 
 def panels_figure(rows: Sequence[Row], names: Sequence[str], colours: Sequence[Colour], path: Path) -> Path:
@@ -48,8 +34,7 @@ def panels_figure(rows: Sequence[Row], names: Sequence[str], colours: Sequence[C
     has_previous = any(previous is not None for *_, previous in rows)
     titles = ["image", "truth", *(["previous step"] if has_previous else []), "this step", "errors"]
     shown = _occurring(rows, len(names))
-    legend_columns = max(1, int(CELL * len(titles) / 1.6))
-    legend_height = 0.24 * -(-(len(shown) + 2) // legend_columns) + 0.15
+    lines, columns = _legend_shape([names[index] for index in shown], CELL * len(titles))
 
     def draw(figure: "Figure") -> None:
         grid = figure.subplots(len(rows), len(titles), squeeze=False)
@@ -61,9 +46,10 @@ def panels_figure(rows: Sequence[Row], names: Sequence[str], colours: Sequence[C
         for axes, title in zip(grid[0], titles, strict=True):
             axes.set_title(title, loc="center", pad=5)
         handles = _legend(names, table, shown)
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(legend_columns, len(handles)))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
-    return drawn(path, CELL * len(titles), CELL * len(rows) * _tallness(rows) + legend_height + 0.3, draw, 0.02)
+    height = len(rows) * (CELL * _tallness(rows) + 0.02) + 0.28 + 0.19 * lines + 0.1
+    return drawn(path, CELL * len(titles), height, draw, padding=0.03)
 
 
 def _occurring(rows: Sequence[Row], num_classes: int) -> list[int]:
@@ -72,9 +58,17 @@ def _occurring(rows: Sequence[Row], num_classes: int) -> list[int]:
     return [int(index) for index in found if index < num_classes]
 
 
+def _legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
+    """Lines and columns, evenly filled, of a legend with two more entries than names, in so many inches."""
+    entries = len(names) + 2
+    most = max(1, int(width / (0.075 * max(map(len, [*names, "not scored"])) + 0.55)))
+    lines = -(-entries // most)
+    return lines, -(-entries // lines)
+
+
 def _tallness(rows: Sequence[Row]) -> float:
     """Height of a map over its width: the tallest."""
-    return max(len(image) / image.shape[1] for image, *_ in rows)
+    return max(float(image.shape[0]) / float(image.shape[1]) for image, *_ in rows)
 
 
 def _errors(image: Picture, truth: Classes, prediction: Classes) -> Picture:
@@ -98,9 +92,6 @@ def _show(axes: "Axes", picture: Picture | None) -> None:
 def _legend(names: Sequence[str], table: NDArray[np.uint8], shown: Sequence[int]) -> "list[Patch]":
     from matplotlib.patches import Patch
 
-    entries = [(names[index], tuple(map(int, table[index]))) for index in shown]
-    entries += [("wrong", WRONG), ("not scored", BLACK)]
-    return [
-        Patch(facecolor=hex_colour((red, green, blue)), edgecolor=INK, linewidth=0.6, label=name)
-        for name, (red, green, blue) in entries
-    ]
+    entries = [(readable(names[index]), hex_colour(table[index])) for index in shown]
+    entries += [("wrong", hex_colour(WRONG)), ("not scored", hex_colour(BLACK))]
+    return [Patch(facecolor=fill, edgecolor=INK, linewidth=0.6, label=name) for name, fill in entries]
