@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -101,7 +102,8 @@ class TileDataset(Dataset[Sample]):
 
     def _target(self, tile: Tile) -> Bytes:
         """Output indices [S, S]; padding, and with `owned` what other tiles own, is ignored."""
-        labels: Bytes = self.table.take(self._pixels(tile, tile.mask)[..., 0])  # table[mask], in half the time
+        mask: Bytes = self._pixels(tile, tile.mask)
+        labels = self.table.take(mask[..., 0])  # table[mask], in half the time
         if not self.owned and labels.shape == (self.side, self.side):
             return labels
         target = np.full((self.side, self.side), IGNORE, np.uint8)
@@ -109,7 +111,7 @@ class TileDataset(Dataset[Sample]):
         target[part] = labels[part]
         return target
 
-    def _pixels(self, tile: Tile, name: str) -> Pixels:
+    def _pixels(self, tile: Tile, name: str) -> NDArray[Any]:
         """A file of the tile as [H, W, C]."""
         pixels = raster.read(self.root / name)
         height, width = tile.window.height, tile.window.width

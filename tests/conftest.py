@@ -1,0 +1,21 @@
+"""Fixtures that several tests share. None reads data from outside the repository."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import strategies  # noqa: F401 - sets how long properties are tried, for all tests
+from tests.prepared import write_prepared
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared folder: four training scenes in three groups and a test scene, tiles of 64 pixels, three bands."""
+    root = tmp_path_factory.mktemp("tiny_tiles")
+    write_prepared(root)
+    return root
