@@ -5,6 +5,7 @@ settings there (α 1, σ 30) move pixels by less than a hundredth of one, and wh
 """
 
 import os
+import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ COLOUR_BANDS = 3
 class _Compose(Protocol):
     def __call__(self, **targets: Pixels) -> dict[str, Any]: ...
 
-    def set_random_seed(self, seed: int) -> None: ...
+    def set_random_state(self, random_generator: np.random.Generator, py_random: random.Random) -> None: ...
 
 
 class Augment:
@@ -38,8 +39,8 @@ class Augment:
     out; then flips and quarter turns. Light: brightness and contrast by up to 10 %, of images of bytes only, since
     other types have no natural range. Bands are blanked with their mean `fill`, which normalises to zero.
 
-    albumentations draws from generators of its own that repeat in every worker and epoch, so they are seeded for each
-    single view.
+    albumentations draws from generators of its own that repeat in every worker and epoch, so each view brings new ones.
+    They are shared by all transforms: `set_random_seed` would give each the same stream, and both flips the same coin.
 
     Raises InvalidOptions where there is no band to drop.
     """
@@ -63,8 +64,9 @@ class Augment:
     def __call__(self, image: Pixels, mask: Bytes, key: Key, surface: Pixels | None = None) -> tuple[Pixels, Bytes]:
         """A view [S, S, C] of an image [H, W, C] and its mask [H, W]; a surface model becomes the last band."""
         rng = np.random.default_rng((self._seed, *key))
+        draws = random.Random(int(rng.integers(2**63)))
         for compose in (self._light, self._geometry):
-            compose.set_random_seed(int(rng.integers(2**32)))
+            compose.set_random_state(rng, draws)
         if image.dtype == np.uint8:
             image = self._light(image=image)["image"]
         view = self._geometry(image=with_surface(image, surface), mask=mask)
