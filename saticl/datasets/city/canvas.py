@@ -99,7 +99,7 @@ class Canvas:
 
     def fill(self, polygon: Array, surface: Surface, colour: Colour, height: float = 0.0) -> None:
         """Fill a polygon [N, 2] of world coordinates."""
-        points = [self._fixed(polygon)]
+        points = [self.fixed(polygon)]
         cv2.fillPoly(self.colour, points, _with_infrared(colour, surface), shift=FRACTION)
         cv2.fillPoly(self.label, points, (float(surface.label),), shift=FRACTION)
         cv2.fillPoly(self.surface, points, (float(SURFACES.index(surface)),), shift=FRACTION)
@@ -109,7 +109,7 @@ class Canvas:
         """Draw a smooth line [N, 2] on whatever is there; labels stay."""
         thickness = max(1, round(width / self.resolution))
         shade = _with_infrared(colour, surface)
-        cv2.polylines(self.colour, [self._fixed(points)], False, shade, thickness, cv2.LINE_AA, FRACTION)
+        cv2.polylines(self.colour, [self.fixed(points)], False, shade, thickness, cv2.LINE_AA, FRACTION)
 
     def share(self, label: int) -> float:
         """Share of the pixels that carry a label."""
@@ -122,15 +122,16 @@ class Canvas:
             return int(self.label[row, col])
         return None
 
+    def fixed(self, points: Array) -> Array:
+        """World coordinates [N, 2] as the fixed-point pixels that OpenCV draws with."""
+        pixels = np.asarray(points) / self.resolution - 0.5
+        return np.asarray(np.rint(pixels * 2**FRACTION), np.int32)
+
     def _pixels(self, centre: float, reach: float) -> slice:
         first = int(np.floor((centre - reach) / self.resolution))
         last = int(np.ceil((centre + reach) / self.resolution))
         start = min(max(first, 0), self.size)
         return slice(start, max(start, min(last, self.size)))
-
-    def _fixed(self, points: Array) -> Array:
-        pixels = np.asarray(points) / self.resolution - 0.5
-        return np.asarray(np.rint(pixels * 2**FRACTION), np.int32)
 
 
 def _with_infrared(colour: Colour, surface: Surface) -> tuple[float, float, float, float]:

@@ -23,10 +23,9 @@ def draw_streets(sketch: Sketch, streets: list[Street]) -> None:
     road = np.zeros_like(sketch.canvas.label)
     for street in reversed(streets):
         colour, half = sketch.pick(CARRIAGEWAYS, 4), street.width / 2 - street.pavement
-        outline = _strip_outline(street, -half, half, OVERLAP)
-        points = np.rint((sketch.bend(outline) / sketch.canvas.resolution - 0.5) * 2**FRACTION).astype(np.int32)
-        sketch.canvas.fill(sketch.bend(outline), ASPHALT, colour)
-        cv2.fillPoly(road, [points], (1,), shift=FRACTION)
+        outline = sketch.bend(_strip_outline(street, -half, half, OVERLAP))
+        sketch.canvas.fill(outline, ASPHALT, colour)
+        cv2.fillPoly(road, [sketch.canvas.fixed(outline)], (1,), shift=FRACTION)
     _round_corners(sketch, road)
     for street in streets:
         _wear(sketch, street)
@@ -89,8 +88,7 @@ def _mark(sketch: Sketch, street: Street) -> None:
     if street.is_main or sketch.chance(0.25):
         position = sketch.rng.uniform(6, max(length - 10, 7))
         for offset in np.arange(-half + 0.5, half, 1.0):
-            bar = [offset, offset + 0.5]
-            outline = _bar(street, position, position + 3.0, bar[0], bar[1])
+            outline = _bar(street, position, position + 3.0, offset, offset + 0.5)
             sketch.canvas.fill(sketch.bend(outline), ASPHALT, MARKING)
 
 
