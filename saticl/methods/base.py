@@ -7,7 +7,8 @@ A method names its terms; the engine sums them, optimises, distributes and saves
     distillation(new, old, target)                later: what the previous model says
 
 and, where a method needs more than outputs: `begin` before the first epoch, `after_backward` once gradients are there,
-`end` after the last epoch, `export_state`/`import_state` for what the next step must know. Rotation distillation wraps
+`end` after the last epoch, `export_state`/`import_state` for what the next step must know, and `running_state`/
+`resume_state` for what an interrupted step must. The engine places states on the device. Rotation distillation wraps
 any method (`rotation.py`), which is why labels and distillation are separate: the labels also see the turned image.
 
 A method never optimises, moves devices, logs or opens files.
@@ -66,7 +67,7 @@ class Method(nn.Module):
         """Called once after the last epoch."""
 
     def export_state(self) -> dict[str, Tensor]:
-        """Tensors that the next step, or a resumed one, needs."""
+        """Tensors that the next step needs."""
         return {}
 
     def import_state(self, state: Mapping[str, Tensor]) -> None:
@@ -76,6 +77,14 @@ class Method(nn.Module):
                 f"The previous step holds state ({', '.join(sorted(state)[:3])}, ...) that {type(self).__name__} does "
                 "not know: it was trained with another method. Use the same --method for every step."
             )
+
+    def running_state(self) -> dict[str, Tensor]:
+        """Tensors from which an interrupted step continues after an epoch, where `begin` is not called again."""
+        return self.export_state()
+
+    def resume_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `running_state` gave, on the device of the method."""
+        self.import_state(state)
 
 
 def plain_terms(method: Method, batch: Batch, student: Network, teacher: Network | None) -> Terms:
