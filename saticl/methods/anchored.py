@@ -57,6 +57,7 @@ class Anchored(Method):
     def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
         """Take θ* and Ω, where there is a previous step."""
         parameters = {name: parameter.detach() for name, parameter in student.named_parameters()}
+        self.memory = {quantity: laid_out_as(parameters, named) for quantity, named in self.memory.items()}
         if self.task.step > 0:
             importance = self.importance()
             self.memory["importance"] = importance
@@ -129,6 +130,13 @@ class Anchored(Method):
 def values(named: Named, names: Iterable[str]) -> list[Tensor]:
     """The tensors of these parameters, in their order."""
     return [named[name] for name in names]
+
+
+def laid_out_as(parameters: Named, named: Named) -> Named:
+    """The same values in the order and memory layout of the parameters: fused operations and sums depend on them."""
+    return {
+        name: torch.empty_like(parameter).copy_(named[name]) for name, parameter in parameters.items() if name in named
+    }
 
 
 def without_overflow(gradients: Named) -> Named:

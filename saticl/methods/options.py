@@ -1,12 +1,8 @@
 """Options of single methods: one section of the command line each, read by that method only. Free of torch."""
 
-from typing import Annotated
-
 from pydantic import Field
 
 from saticl.options import Count, FrozenOptions, NotNegative, Positive, Share
-
-Mixing = Annotated[float, Field(gt=0, lt=1)]
 
 
 class AnchorOptions(FrozenOptions):
@@ -20,7 +16,7 @@ class EWCOptions(AnchorOptions):
     """Elastic weight consolidation."""
 
     factor: NotNegative = Field(500.0, description="weight of the penalty (MiB's runs 500, PLOP's 100, SDR's 1000)")
-    alpha: Mixing = Field(0.9, description="share of its past that the importance keeps at every update")
+    alpha: Share = Field(0.9, description="share of its past that the importance keeps at every update")
     faithful: bool = Field(
         False, description="as in the published runs: alpha weighs the newest batch, importance scaled per tensor"
     )
@@ -40,7 +36,7 @@ class RWOptions(AnchorOptions):
     """Riemannian walk."""
 
     factor: NotNegative = Field(100.0, description="weight of the penalty (MiB's runs 100, SDR's 1000)")
-    alpha: Mixing = Field(0.9, description="share of its past that the Fisher information keeps at every update")
+    alpha: Share = Field(0.9, description="share of its past that the Fisher information keeps at every update")
     interval: Count = Field(10, description="updates between looks at how far the weights have moved")
     faithful: bool = Field(
         False,
