@@ -16,8 +16,8 @@ start from the background's classifier (MiB). Step 0 is plain cross entropy.
 Deviation: maps are taken after their activation. Deviation, as in the authors' code: the norm is not squared.
 Deviation from that code: images without background have ν = 1 (published first NaN, then 0); the median is that of all
 processes. Deviation from that code, undone by `plop.faithful`: there u is also divided by |old| log |seen| (with many
-classes every pixel passes); τ adds up indices of bins in place of their counts; background and new logits are summed,
-not merged as probabilities, although the new classifier then starts far from what is distilled.
+classes every pixel passes); τ is read from 100 bins, adding up their indices in place of their counts; background and
+new logits are summed, not merged as probabilities, although the new classifier then starts far from what is distilled.
 """
 
 import math
@@ -34,8 +34,8 @@ from saticl.options import KDOptions
 from saticl.tasks import Task
 from saticl.types import IGNORE, Batch, Labels, Logits, Output, Scalar, Terms
 
-BINS = 100
-"""Of the histogram from which medians are read."""
+BINS, PUBLISHED_BINS = 10_000, 100
+"""Of the histogram from which medians are read: with few, teachers that are always or never sure share one bin."""
 LOWEST = 0.001
 """Smallest threshold."""
 STAGES = 4
@@ -59,16 +59,16 @@ class PLOP(Method):
         """τ, from one pass over the training tiles."""
         if teacher is None:
             return
-        num_old = self.task.num_old
-        counts = torch.zeros(num_old * BINS, dtype=torch.int64, device=self.thresholds.device)
+        num_old, num_bins = self.task.num_old, PUBLISHED_BINS if self.options.faithful else BINS
+        counts = torch.zeros(num_old * num_bins, dtype=torch.int64, device=self.thresholds.device)
         for batch in batches:
             logits = teacher(batch.image).logits
-            bins = (self.uncertainty(logits) * BINS).long().clamp(max=BINS - 1)
-            places = (logits.argmax(1) * BINS + bins)[batch.target < num_old]
-            counts += torch.bincount(places, minlength=num_old * BINS)
+            bins = (self.uncertainty(logits) * num_bins).long().clamp(max=num_bins - 1)
+            places = (logits.argmax(1) * num_bins + bins)[batch.target < num_old]
+            counts += torch.bincount(places, minlength=num_old * num_bins)
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(counts)
-        counts = counts.view(num_old, BINS)
+        counts = counts.view(num_old, num_bins)
         medians = published_medians(counts) if self.options.faithful else histogram_medians(counts)
         self.thresholds = medians.to(self.thresholds.dtype).clamp(min=LOWEST)
 

@@ -16,12 +16,13 @@ from saticl.losses import label_guided_distillation, normalised_entropy
 from saticl.methods.criterion import build_criterion
 from saticl.methods.lgkd import LGKD
 from saticl.methods.options import LGKDOptions, PLOPOptions
-from saticl.methods.plop import BINS, LOWEST, PLOP, histogram_medians, published_medians
+from saticl.methods.plop import LOWEST, PLOP, histogram_medians, published_medians
 from saticl.options import CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import IGNORE, Batch, Output
 from tests.strategies import seeds
 
+BINS = 100
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 
 
@@ -127,7 +128,19 @@ def test_thresholds_are_medians_over_background_pixels_by_predicted_class() -> N
     uncertainty, said = normalised_entropy(logits), logits.argmax(1)
     for index in range(3):
         values = uncertainty[(target == 0) & (said == index)].numpy()
-        assert method.thresholds[index].item() == pytest.approx(np.median(values), abs=1.5 / BINS)
+        assert method.thresholds[index].item() == pytest.approx(np.median(values), abs=0.002)
+
+
+@pytest.mark.parametrize("scale", [0.1, 30.0])
+def test_half_of_the_background_is_labelled_also_by_a_teacher_that_is_never_or_always_sure(scale: float) -> None:
+    torch.manual_seed(0)
+    method, logits = build(), scale * torch.randn(4, 3, 32, 32)
+    background = torch.zeros(4, 32, 32, dtype=torch.long)
+
+    method.begin(torch.nn.Identity(), lambda _: output(logits), [Batch(logits, background)])
+
+    confident = normalised_entropy(logits) < method.thresholds[logits.argmax(1)]
+    assert 0.4 < confident.float().mean() < 1
 
 
 def test_classes_that_the_teacher_never_says_have_the_lowest_threshold() -> None:
