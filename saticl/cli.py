@@ -7,6 +7,7 @@ imported when their command runs, so that `--help` answers at once.
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
@@ -30,6 +31,9 @@ TREES = (PrepareConfig, TrainConfig, TestConfig, DemoConfig)
 
 Options = TypeVar("Options", bound=BaseModel)
 Callback = Callable[..., None]
+
+GRACE_S = 1.0
+"""Silent processes leave so much later: a launcher stops all others, the one that speaks too, when the first leaves."""
 
 app = typer.Typer(
     name="saticl",
@@ -78,6 +82,8 @@ def _is_first_process() -> bool:
 def _tell(message: str, label: str = "Error: ") -> None:
     if _is_first_process():
         Console(stderr=True, soft_wrap=True).print(Text(label, style="bold red") + Text(message))
+    else:
+        time.sleep(GRACE_S)
 
 
 def _show_version(value: bool) -> None:
