@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.files import replacing
@@ -82,7 +82,7 @@ def write(
         "width": width,
         "count": bands,
         "dtype": pixels.dtype,
-        "transform": transform,
+        "transform": None if transform.is_identity else transform,  # identity is no georeference
         "crs": crs,
         "nodata": nodata,
         "interleave": "pixel",
@@ -111,7 +111,7 @@ def parse_crs(text: str) -> CRS:
     """The coordinate system of that name; raises InvalidOptions for one that does not exist."""
     try:
         return CRS.from_user_input(text)
-    except CRSError as error:
+    except ValueError as error:  # CRSError is one, and not all codes get as far as raising it
         raise InvalidOptions(
             f"The coordinate system {text!r} is not known: give --crs an EPSG code such as EPSG:32633."
         ) from error
