@@ -33,7 +33,7 @@ Options = TypeVar("Options", bound=BaseModel)
 Callback = Callable[..., None]
 
 GRACE_S = 1.0
-"""Silent processes leave so much later: a launcher stops all others, the one that speaks too, when the first leaves."""
+"""Silent processes leave so much later: when one leaves, a launcher stops all others, the one that speaks too."""
 
 app = typer.Typer(
     name="saticl",
