@@ -39,7 +39,7 @@ class Augment:
     out; then flips and quarter turns. Light: brightness and contrast by up to 10 %, of images of bytes only, since
     other types have no natural range. Bands are blanked with their mean `fill`, which normalises to zero.
 
-    albumentations draws from generators of its own that repeat in every worker and epoch, so each view brings new ones.
+    albumentations draws from generators of its own that repeat in every worker and epoch, so each view brings its own.
     They are shared by all transforms: `set_random_seed` would give each the same stream, and both flips the same coin.
 
     Raises InvalidOptions where there is no band to drop.
