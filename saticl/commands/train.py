@@ -21,7 +21,7 @@ from saticl.metrics.scores import Scores, score, score_groups
 from saticl.tasks import Task
 from saticl.tracking.console import console, epoch_line
 from saticl.tracking.figures import curves_figure
-from saticl.tracking.mlflow_tracker import open_tracker
+from saticl.tracking.mlflow_tracker import Status, open_tracker
 from saticl.tracking.tables import score_table
 
 
@@ -65,7 +65,7 @@ def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Acc
         write_atomically(plan.folder / CONFIG_FILE, to_yaml(config))
         console.print(step_summary(plan))
     accelerator.wait_for_everyone()
-    status = "FAILED"
+    status: Status = "FAILED"
     try:
         fit.fit(step)
         scores = finish(plan, info, step)

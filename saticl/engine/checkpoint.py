@@ -7,6 +7,7 @@ so the next step, `test` and `predict` need the step's folder and nothing else. 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -143,12 +144,12 @@ def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
     return " > ".join("{" + ", ".join(group) + "}" for group in groups)
 
 
-def load_resumable(path: Path) -> dict[str, object]:
+def load_resumable(path: Path) -> dict[str, Any]:
     """The dictionary of tensors and plain values that `save_resumable` wrote; nothing is unpickled."""
     return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
 
 
-def save_resumable(path: Path, state: dict[str, object]) -> None:
+def save_resumable(path: Path, state: dict[str, Any]) -> None:
     """Write the state of an unfinished step: complete, or the previous one stays."""
     with replacing(path) as temporary:
         torch.save(state, temporary)
