@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
@@ -24,12 +23,13 @@ from saticl.config import DemoConfig, PrepareConfig, TestConfig, TrainConfig
 from saticl.errors import InvalidOptions, SaticlError
 from saticl.flags.bridge import EPILOG, SETTINGS, command
 from saticl.flags.leaves import tree
-from saticl.flags.resolve import Setting, check_environment, resolve, to_yaml
+from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
+from saticl.options import FrozenOptions
 
 TREES = (PrepareConfig, TrainConfig, TestConfig, DemoConfig)
 
-Options = TypeVar("Options", bound=BaseModel)
+Options = TypeVar("Options", bound=FrozenOptions)
 Callback = Callable[..., None]
 
 GRACE_S = 1.0
@@ -150,7 +150,7 @@ def _register(
         if not print_config:
             work(options)
         elif _is_first_process():
-            typer.echo(to_yaml(options), nl=False)
+            typer.echo(options.to_yaml(), nl=False)
 
     app.command(name, context_settings=SETTINGS, epilog=EPILOG)(guarded(command(model, run)))
 

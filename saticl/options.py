@@ -7,6 +7,7 @@ Every field is read somewhere; its description is its help text.
 from pathlib import Path
 from typing import Annotated, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -19,6 +20,20 @@ class FrozenOptions(BaseModel):
     """Options never change after validation, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_yaml(self) -> str:
+        """The whole tree as YAML, paths as plain text: itself a valid --config file."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def dotted(self) -> dict[str, object]:
+        """The leaves by their names on the command line: {"trainer.batch_size": 8}."""
+        flat: dict[str, object] = {}
+        for name, value in self:
+            if isinstance(value, FrozenOptions):
+                flat |= {f"{name}.{inner}": leaf for inner, leaf in value.dotted().items()}
+            else:
+                flat[name] = value
+        return flat
 
 
 class TaskOptions(FrozenOptions):
