@@ -72,7 +72,8 @@ def write(
 ) -> None:
     """Write [C, H, W] as one block, ZSTD level 1 after a predictor, under a temporary name that is then renamed.
 
-    `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map.
+    `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map. Raises InvalidRaster
+    where the file cannot be written.
     """
     bands, height, width = pixels.shape
     is_float = pixels.dtype.kind == "f"
@@ -95,10 +96,13 @@ def write(
     if bands != 3 or pixels.dtype != np.uint8:
         # GDAL would call the fourth of four bands transparency, and near infrared is not.
         profile |= {"photometric": "MINISBLACK", "alpha": "NO"} if colours is None else {}
-    with replacing(path) as temporary, _quiet(), rasterio.open(temporary, "w", **profile) as target:
-        if colours is not None:
-            target.write_colormap(1, dict(colours))
-        target.write(pixels)
+    try:
+        with replacing(path) as temporary, _quiet(), rasterio.open(temporary, "w", **profile) as target:
+            if colours is not None:
+                target.write_colormap(1, dict(colours))
+            target.write(pixels)
+    except RasterioIOError as error:
+        raise InvalidRaster(f"{path} cannot be written ({_cause(error)}): is the disk full?") from error
 
 
 def shifted(transform: Affine, row: int, col: int) -> Affine:
@@ -125,8 +129,14 @@ def environment() -> Iterator[None]:
 
 
 def _damaged(name: str, error: RasterioIOError) -> InvalidRaster:
-    cause = " ".join(str(error.__cause__ or error).split())
-    return InvalidRaster(f"{name} cannot be read as a raster ({cause}): it is damaged or incomplete, fetch it again.")
+    return InvalidRaster(
+        f"{name} cannot be read as a raster ({_cause(error)}): it is damaged or incomplete, fetch it again."
+    )
+
+
+def _cause(error: RasterioIOError) -> str:
+    """GDAL's own words."""
+    return " ".join(str(error.__cause__ or error).split())
 
 
 @contextmanager
