@@ -97,7 +97,7 @@ class TrainerOptions(FrozenOptions):
     patience: Count = Field(25, description="validations without improvement before a step ends")
     monitor: Literal["miou", "f1", "last"] = Field(
         "miou",
-        description="score that picks the best epoch, on true new labels and the previous model's old ones; last: no choice",
+        description="picks the best epoch, by true new labels and the previous model's old ones; last: takes the last",
     )
     validate_every: Count = Field(1, description="epochs between validations")
     accumulate: Count = Field(1, description="iterations whose gradients are summed before an optimiser step")

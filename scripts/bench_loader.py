@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from affine import Affine
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from saticl import __version__
 from saticl.geo import raster

@@ -3,14 +3,15 @@
     python scripts/bench_train.py [--encoder resnet34] [--size 256] [--batch 4] [--precision float32 bf16]
 
 Prints JSON: seconds per iteration of each method (median over interleaved rounds, so that a machine whose speed drifts
-slows both), their ratio (the arithmetic minimum is 7/3: two student passes with gradients and one teacher pass without,
-against one student pass), images per second, and the share of the network's forward pass in evaluation.
+slows both), their ratio (the arithmetic minimum is 7/3: two student passes with gradients and one teacher pass
+without, against one student pass), images per second, and the share of the network's forward pass in evaluation.
 """
 
 import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from saticl.engine import fit
 from saticl.engine.evaluate import predictions

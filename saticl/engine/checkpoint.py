@@ -1,7 +1,7 @@
 """What a finished step leaves on disk, and how the next one starts from it.
 
 `model.safetensors` describes itself: its metadata hold everything needed to rebuild the network and read its outputs,
-so the next step, `test` and `predict` need the step's folder and nothing else. It appears only when a step is finished.
+so the next step and `test` need the step's folder and nothing else. It appears only when a step is finished.
 """
 
 import json
@@ -42,7 +42,8 @@ class StepInfo(FrozenOptions):
     bands: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    tile_size: int
+    image_size: int
+    """Side of the training views, which some encoders are built for."""
     precision: str
     """accelerate's name of the precision it was trained in; scored in the same one."""
 
@@ -89,7 +90,7 @@ def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
     """
     info = read_info(path)
     options = info.model.model_copy(update={"pretrained": False, "weights": None})
-    segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.tile_size)
+    segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.image_size)
     try:
         segmenter.load_state_dict(load_file(path))
     except RuntimeError as error:

@@ -10,7 +10,7 @@ from saticl.options import ModelOptions, TrainerOptions
 
 
 def mixed_precision(trainer: TrainerOptions, model: ModelOptions, cuda: bool) -> str | None:
-    """accelerate's name of the precision: no, bf16 or fp16; None leaves it to the launcher.
+    """Name of the precision in accelerate: no, bf16 or fp16; None leaves it to the launcher.
 
     In-Place ABN has no bfloat16 kernels, and on the CPU no half ones at all, so `amp` means fp16 with it on a GPU and
     float32 without one.
@@ -50,7 +50,7 @@ def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerato
     if world != accelerator.num_processes:
         raise InvalidOptions(
             f"The launcher started {world} processes that do not know each other, and all would write the same files. "
-            "Without GPUs, use: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N run.py train ..."
+            "Without GPUs: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N run.py train ..."
         )
     if accelerator.mixed_precision == "bf16" and model.norm in ("iabn", "iabn_sync"):
         raise InvalidOptions(

@@ -1,7 +1,7 @@
 """Rotation contrastive distillation: in a top-down picture features must turn with the image.
 
 E. Arnaudo, F. Cermelli, A. Tavera, C. Rossi, B. Caputo: A Contrastive Distillation Approach for Incremental Semantic
-Segmentation in Aerial Images, ICIAP 2021, arXiv:2112.03814. With MiB inside it is the paper's MiB-CD; it wraps any method.
+Segmentation in Aerial Images, ICIAP 2021, arXiv:2112.03814. Around MiB it is the paper's MiB-CD; it wraps any method.
 
     labels      on [x; T(x)] against [y; T(y)]
     distillation of the wrapped method on x alone

@@ -127,7 +127,7 @@ def assert_equal(ours: list[Batch], theirs: list[Batch]) -> None:
 
 
 def test_workers_change_nothing_in_any_epoch(tiny_tiles: Path) -> None:
-    """The library repeats itself in every worker and epoch unless seeded per view (ecosystem.md 2.6)."""
+    """The library repeats itself in every worker and epoch unless seeded per view."""
     alone = everything(tiny_tiles, workers=0)
 
     assert_equal(everything(tiny_tiles, workers=1), alone)

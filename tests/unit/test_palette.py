@@ -14,7 +14,7 @@ MASKS = arrays(
 
 
 def slow_isprs(rgb: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Pixel by pixel, from the description of the defects: remote_sensing.md 5.1."""
+    """Pixel by pixel, from the description of the defects."""
     labels = np.full(rgb.shape[1:], IGNORE, np.uint8)
     inexact = residual = 0
     for place in np.ndindex(*rgb.shape[1:]):
