@@ -1,6 +1,6 @@
 # docker build -t saticl .                              with In-Place ABN for the architectures below
 # docker build -t saticl --build-arg WITH_IABN=0 .      without (use --model.norm std or abn)
-# docker run --rm --gpus all --ipc=host --user "$(id -u):$(id -g)" -v "$PWD":/work saticl train --data-root tiles
+# docker run --rm --gpus all --ipc=host --user "$(id -u):$(id -g)" -v "$PWD":/workspace saticl train --data-root tiles
 #
 # torch brings its own CUDA libraries, so a plain Python image is enough; the host needs an NVIDIA driver for CUDA 13.2.
 # For a reproducible base give its digest: --build-arg PYTHON_IMAGE=python@sha256:...
@@ -33,8 +33,8 @@ FROM ${PYTHON_IMAGE} AS runtime
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libexpat1 g++ \
     && rm -rf /var/lib/apt/lists/* \
-    && mkdir --parents /work /cache \
-    && chmod 1777 /work /cache
+    && mkdir --parents /workspace /cache \
+    && chmod 1777 /workspace /cache
 COPY --from=build /opt/venv /opt/venv
 COPY run.py pyproject.toml requirements.txt README.md LICENSE /app/
 COPY saticl /app/saticl
@@ -49,7 +49,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 VOLUME /cache
-WORKDIR /work
+WORKDIR /workspace
 USER 1000:1000
 ENTRYPOINT ["python", "/app/run.py"]
 CMD ["--help"]

@@ -7,6 +7,7 @@ imported when their command runs, so that `--help` answers at once.
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
@@ -23,13 +23,17 @@ from saticl.config import DemoConfig, PrepareConfig, TestConfig, TrainConfig
 from saticl.errors import InvalidOptions, SaticlError
 from saticl.flags.bridge import EPILOG, SETTINGS, command
 from saticl.flags.leaves import tree
-from saticl.flags.resolve import Setting, check_environment, resolve, to_yaml
+from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
+from saticl.options import FrozenOptions
 
 TREES = (PrepareConfig, TrainConfig, TestConfig, DemoConfig)
 
-Options = TypeVar("Options", bound=BaseModel)
+Options = TypeVar("Options", bound=FrozenOptions)
 Callback = Callable[..., None]
+
+GRACE_S = 1.0
+"""Silent processes leave so much later: when one leaves, a launcher stops all others, the one that speaks too."""
 
 app = typer.Typer(
     name="saticl",
@@ -78,6 +82,8 @@ def _is_first_process() -> bool:
 def _tell(message: str, label: str = "Error: ") -> None:
     if _is_first_process():
         Console(stderr=True, soft_wrap=True).print(Text(label, style="bold red") + Text(message))
+    else:
+        time.sleep(GRACE_S)
 
 
 def _show_version(value: bool) -> None:
@@ -144,7 +150,7 @@ def _register(
         if not print_config:
             work(options)
         elif _is_first_process():
-            typer.echo(to_yaml(options), nl=False)
+            typer.echo(options.to_yaml(), nl=False)
 
     app.command(name, context_settings=SETTINGS, epilog=EPILOG)(guarded(command(model, run)))
 

@@ -42,7 +42,9 @@ class TrainConfig(FrozenOptions):
     dataset: str | None = Field(None, description="name of the prepared dataset, if it should be checked")
     method: str = Field("mib", description="learning method, see `list methods`")
     name: str | None = Field(None, description="name of the run (default: the method's)")
-    output_folder: Path = Field(Path("outputs"), description="runs are written to <output>/<dataset>/<task>/<name>/step-N")
+    output_folder: Path = Field(
+        Path("outputs"), description="runs are written to <output>/<dataset>/<task>/<name>/step-N"
+    )
     comment: str = Field("", description="note kept with the run")
     seed: int = Field(1337, description="seed of everything random", ge=0)
     image_size: Count | None = Field(None, description="side of the training crop in pixels (default: the whole tile)")
@@ -82,14 +84,18 @@ class PrepareConfig(FrozenOptions):
 
     src: Path = Field(description="folder of the raw imagery")
     dst: Path = Field(description="folder for the tiles")
-    dataset: str = Field("potsdam", description="dataset, see `list datasets`, or the YAML file that describes your own folder")
+    dataset: str = Field(
+        "potsdam", description="dataset, see `list datasets`, or the YAML file that describes your own folder"
+    )
     channels: Literal["rgb", "irrg", "rgbir"] | None = Field(
         None, description="which images, where the dataset has several (default: the dataset's first)"
     )
     tile_size: Annotated[int, Field(ge=16)] = Field(512, description="side of a tile in pixels")
     overlap: Annotated[int, Field(ge=0)] = Field(112, description="pixels that neighbouring tiles share")
     dsm: bool = Field(False, description="add the surface model as a last band")
-    labels: Literal["full", "eroded"] = Field("full", description="masks with class boundaries, or without (ignored there)")
+    labels: Literal["full", "eroded"] = Field(
+        "full", description="masks with class boundaries, or without (ignored there)"
+    )
     crs: str | None = Field(None, description="coordinate system where the source has none, such as EPSG:32633")
     jobs: Count = Field(2, description="scenes cut at the same time")
     shard: str | None = Field(None, description="do part i of n only, as i/n from 1/n to n/n, for job arrays")
@@ -100,7 +106,9 @@ class PrepareConfig(FrozenOptions):
 class TestTaskOptions(FrozenOptions):
     """Which step, and what unseen classes count as."""
 
-    step: Annotated[int, Field(ge=0)] | Literal["all"] | None = Field(None, description="step to score (default: the last trained)")
+    step: Annotated[int, Field(ge=0)] | Literal["all"] | None = Field(
+        None, description="step to score (default: the last trained)"
+    )
     unseen: Literal["background", "ignore"] = Field(
         "background", description="what pixels of classes not learned yet count as: PLOP's and MiB's conventions"
     )
@@ -110,7 +118,9 @@ class TestConfig(FrozenOptions):
     """Score old, new and all classes."""
 
     run: Path = Field(description="folder of a run: <output>/<dataset>/<task>/<name>, or of one of its steps")
-    data_root: Path | None = Field(None, description="folder that `prepare` wrote (default: where the run was trained)")
+    data_root: Path | None = Field(
+        None, description="folder that `prepare` wrote (default: where the run was trained)"
+    )
     split: Literal["test", "val"] = Field("test", description="tiles to score")
     batch_size: Count = Field(8, description="tiles per process and iteration")
     num_workers: Annotated[int, Field(ge=0)] = Field(2, description="loader processes")
@@ -124,6 +134,8 @@ class DemoConfig(FrozenOptions):
 
     dst: Path = Field(description="folder to write")
     layout: Literal["potsdam", "vaihingen"] = Field("potsdam", description="folder and file names to imitate")
-    scenes: Annotated[int, Field(ge=2)] = Field(6, description="scenes, of which about a third are official test tiles")
+    scenes: Annotated[int, Field(ge=2)] = Field(
+        6, description="scenes, of which about a third are official test tiles"
+    )
     size: Annotated[int, Field(ge=64)] = Field(768, description="side of a scene in pixels")
     seed: int = Field(0, description="the same seed gives the same bytes", ge=0)

@@ -1,14 +1,14 @@
 """Every mistake a user can make, as one exception tree.
 
-    SaticlError                 one sentence for the user; the command line prints it and exits with code 2
-    ├── InvalidOptions          options that contradict each other or the data
-    ├── MissingRawData          the source folder is not what the dataset expects
-    ├── InvalidRaster           a raster or mask that cannot be used: truncated, wrong size, unknown colours
-    ├── MissingTiles            the folder holds no (complete) prepared dataset
-    ├── UnknownName             a task, class, method, encoder ... that does not exist
-    ├── InvalidCheckpoint       weights or a step folder that is missing or does not fit
-    ├── EmptySelection          a step for which no tile remains
-    └── NonFiniteLoss           a term of the loss became NaN or infinite
+SaticlError                 one sentence for the user; the command line prints it and exits with code 2
+├── InvalidOptions          options that contradict each other or the data
+├── MissingRawData          the source folder is not what the dataset expects
+├── InvalidRaster           a raster or mask that cannot be used: truncated, wrong size, unknown colours
+├── MissingTiles            the folder holds no (complete) prepared dataset
+├── UnknownName             a task, class, method, encoder ... that does not exist
+├── InvalidCheckpoint       weights or a step folder that is missing or does not fit
+├── EmptySelection          a step for which no tile remains
+└── NonFiniteLoss           a term of the loss became NaN or infinite
 """
 
 from collections.abc import Iterable

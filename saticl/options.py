@@ -7,6 +7,7 @@ Every field is read somewhere; its description is its help text.
 from pathlib import Path
 from typing import Annotated, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -19,6 +20,20 @@ class FrozenOptions(BaseModel):
     """Options never change after validation, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_yaml(self) -> str:
+        """The whole tree as YAML, paths as plain text: itself a valid --config file."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def dotted(self) -> dict[str, object]:
+        """The leaves by their names on the command line: {"trainer.batch_size": 8}."""
+        flat: dict[str, object] = {}
+        for name, value in self:
+            if isinstance(value, FrozenOptions):
+                flat |= {f"{name}.{inner}": leaf for inner, leaf in value.dotted().items()}
+            else:
+                flat[name] = value
+        return flat
 
 
 class TaskOptions(FrozenOptions):
@@ -82,7 +97,7 @@ class TrainerOptions(FrozenOptions):
     patience: Count = Field(25, description="validations without improvement before a step ends")
     monitor: Literal["miou", "f1", "last"] = Field(
         "miou",
-        description="score that picks the best epoch, on true new labels and the previous model's old ones; last: no choice",
+        description="picks the best epoch, by true new labels and the previous model's old ones; last: takes the last",
     )
     validate_every: Count = Field(1, description="epochs between validations")
     accumulate: Count = Field(1, description="iterations whose gradients are summed before an optimiser step")

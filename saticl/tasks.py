@@ -141,7 +141,7 @@ class Task:
     def train_table(self) -> Table:
         """Labels as training shows them: new classes get their index, all others are background.
 
-        255 and values that stand for no class are ignored (methods.md 1.7, the rule of PLOP).
+        255 and values that stand for no class are ignored, as in PLOP.
         """
         table = self._filled(BACKGROUND)
         for index, name in enumerate(self.new, start=self.num_old):

@@ -4,7 +4,8 @@
 
 Without --data-root, tiles of 512 pixels that look like aerial imagery (structure plus noise) are written to a
 temporary folder first. Prints JSON: tiles per second through the training loader with the given workers (median of the
-rounds, after one that warms up), and milliseconds per tile for the parts of the work in one process.
+rounds, after one that warms up), the processor time behind a tile in all processes together, and milliseconds per tile
+for the parts of the work in one process.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from affine import Affine
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from saticl import __version__
 from saticl.geo import raster
@@ -75,12 +79,15 @@ def measure(root: Path, workers: int, batch: int, rounds: int) -> dict[str, obje
     varied = TileDataset(root, tiles, table, manifest, augment=augment)
     plain = TileDataset(root, tiles, table, manifest, owned=True)
     training = training_loader(varied, batch, workers, seed=0)
-    rates = []
+    rates: list[float] = []
+    before = cpu_seconds()
     for epoch in range(rounds + 1):
         training.set_epoch(epoch)
         started = time.perf_counter()
         seen = sum(len(item.image) for item in training)
         rates.append(seen / (time.perf_counter() - started))
+    del training  # its workers end, and their time counts
+    used = cpu_seconds() - before
     evaluation = evaluation_loader(plain, batch, workers)
     passes = [timed(lambda: sum(len(item.image) for item in evaluation)) for _ in range(rounds + 1)]
     image, mask = (raster.read(root / name) for name in (tiles[0].image, tiles[0].mask))
@@ -89,6 +96,7 @@ def measure(root: Path, workers: int, batch: int, rounds: int) -> dict[str, obje
     return {
         "training_tiles_per_s": round(statistics.median(rates[1:]), 1),
         "training_rounds": [round(rate, 1) for rate in rates],
+        "training_cpu_ms_per_tile": round(1000 * used / (seen * (rounds + 1)), 3),
         "evaluation_tiles_per_s": round(len(tiles) / statistics.median(passes[1:]), 1),
         "ms_per_tile_one_process": {
             "read image": milliseconds(lambda i: raster.read(root / tiles[i % len(tiles)].image)),
@@ -100,6 +108,12 @@ def measure(root: Path, workers: int, batch: int, rounds: int) -> dict[str, obje
         "tiles": len(tiles), "size": manifest.tile_size, "bands": len(manifest.bands), "batch": batch,
         "workers": workers, "cores": os.cpu_count(), "machine": platform.machine(),
     }  # fmt: skip
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of the workers that have ended: the measure on a machine that others use."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -3,14 +3,15 @@
     python scripts/bench_train.py [--encoder resnet34] [--size 256] [--batch 4] [--precision float32 bf16]
 
 Prints JSON: seconds per iteration of each method (median over interleaved rounds, so that a machine whose speed drifts
-slows both), their ratio (the arithmetic minimum is 7/3: two student passes with gradients and one teacher pass without,
-against one student pass), images per second, and the share of the network's forward pass in evaluation.
+slows both), their ratio (the arithmetic minimum is 7/3: two student passes with gradients and one teacher pass
+without, against one student pass), images per second, and the share of the network's forward pass in evaluation.
 """
 
 import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from saticl.engine import fit
 from saticl.engine.evaluate import predictions
+from saticl.engine.memory import keep_freed_memory
 from saticl.engine.optim import Schedule, build_optimizer
 from saticl.methods import find, load
 from saticl.methods.criterion import build_criterion
@@ -142,6 +146,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--precision", nargs="+", default=["float32", "bf16"])
     arguments = parser.parse_args()
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     result = {precision: bench_iterations(precision, arguments) for precision in arguments.precision}
     print(

@@ -18,7 +18,7 @@ EPOCHS="${EPOCHS:-8}"
 LEARNING_RATE="${LEARNING_RATE:-1e-3}"
 TASK="${TASK:-222a}"
 
-DEMO="$REPOSITORY/demo"
+DEMO=demo
 RUN="$DEMO/outputs/potsdam/$TASK/mib-cd"
 
 make_environment requirements.txt

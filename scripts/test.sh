@@ -9,6 +9,8 @@ make_environment requirements.txt requirements-dev.txt
 
 # Two test processes share the cores; more threads in each only get in each other's way.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+# Tests use no network; offline, the model hub says so at once instead of trying again and again.
+export HF_HUB_OFFLINE=1
 PATH="$VENV/bin:$PATH"
 
 step() {

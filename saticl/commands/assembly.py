@@ -91,7 +91,7 @@ def describe(plan: Plan, precision: str) -> StepInfo:
         bands=bands,
         mean=manifest.statistics.mean[: len(bands)],
         std=manifest.statistics.std[: len(bands)],
-        tile_size=manifest.tile_size,
+        image_size=plan.image_size,
         precision=precision,
     )
 

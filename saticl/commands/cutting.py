@@ -45,6 +45,10 @@ class Plan:
         """The file whose presence says that a scene is complete."""
         return self.root / "parts" / f"{scene}.json"
 
+    def is_done(self, scene: str) -> bool:
+        """Whether a scene is cut."""
+        return self.part(scene).exists() and (self.root / "tiles" / scene).is_dir()
+
 
 @dataclass
 class Tally:

@@ -46,17 +46,18 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     shard = _shard(config.shard)
     adapter = find(config.dataset)
     options = _options(config, adapter)
-    _claim(config, options)
-    manifest = _finished(config.dst)
+    is_same = _is_begun_alike(config, options)
+    manifest = _finished(config.dst) if is_same else None
     if manifest is not None and not config.src.exists():
         return _announced(manifest, config.dst)  # the raw imagery may be gone once everything is cut
     scenes = adapter.scenes(config.src, _request(config))
     if manifest is not None and [entry.id for entry in manifest.scenes] == [scene.id for scene in scenes]:
         return _announced(manifest, config.dst)
+    if not is_same:
+        _begin(config.dst, options)
     plan = Plan(config.dst, config.tile_size, config.overlap, tuple(c.colour for c in adapter.classes), options)
-    mine = scenes[shard[0] :: shard[1]]
-    cut_scenes([scene for scene in mine if not plan.part(scene.id).exists()], plan, config.jobs)
-    left = [scene for scene in scenes if not plan.part(scene.id).exists()]
+    cut_scenes([scene for scene in scenes[shard[0] :: shard[1]] if not plan.is_done(scene.id)], plan, config.jobs)
+    left = [scene for scene in scenes if not plan.is_done(scene.id)]
     if left:
         console.print(f"This shard is done; {len(left)} scenes of other shards are left, then {MANIFEST} is written.")
         return None
@@ -92,18 +93,29 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Options:
     }
 
 
-def _claim(config: PrepareConfig, options: Options) -> None:
-    """Write the options into the folder, or check that they are those it was begun with."""
+def _is_begun_alike(config: PrepareConfig, options: Options) -> bool:
+    """Whether the folder holds work with these options; other work in it is refused, or may be replaced."""
     if config.dst.resolve() == config.src.resolve():
         raise InvalidOptions(f"--src and --dst are the same folder {config.dst}: give the tiles one of their own.")
     begun = _begun(config.dst)
-    if begun is not None and begun != options:
-        if not config.overwrite:
-            raise InvalidOptions(_difference(config.dst, begun, options))
-        _clear(config.dst)
-    elif begun is None and any((config.dst / name).exists() for name in ("tiles", "parts", MANIFEST)):
+    has_work = any((config.dst / name).exists() for name in ("tiles", "parts", MANIFEST))
+    if begun is None and has_work:
         raise InvalidOptions(f"{config.dst} holds tiles or parts of unknown origin: give --dst an empty folder.")
-    write_json(config.dst / OPTIONS, options)
+    if begun is not None and begun != options and has_work and not config.overwrite:
+        raise InvalidOptions(_difference(config.dst, begun, options))
+    return begun == options
+
+
+def _begin(root: Path, options: Options) -> None:
+    """Empty the folder of other work (and of nothing else) and note the options.
+
+    The manifest goes first, so that at no moment the folder looks complete.
+    """
+    for name in (MANIFEST, INDEX, OPTIONS):
+        (root / name).unlink(missing_ok=True)
+    for name in ("parts", "tiles"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    write_json(root / OPTIONS, options)
 
 
 def _begun(root: Path) -> Options | None:
@@ -127,14 +139,6 @@ def _difference(root: Path, begun: Options, options: Options) -> str:
         f"{root} was prepared with other options: {'; '.join(changes)}. "
         "Choose another --dst, or add --overwrite to replace what is there."
     )
-
-
-def _clear(root: Path) -> None:
-    """Remove what `prepare` wrote, and nothing else; the manifest first, so that no moment looks complete."""
-    for name in (MANIFEST, INDEX, OPTIONS):
-        (root / name).unlink(missing_ok=True)
-    for name in ("parts", "tiles"):
-        shutil.rmtree(root / name, ignore_errors=True)
 
 
 def _finished(root: Path) -> Manifest | None:

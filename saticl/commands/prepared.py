@@ -64,7 +64,7 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
     manifest = Manifest.load(root)
     if dataset is not None and dataset != manifest.dataset:
         raise InvalidOptions(
-            f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root or leave out --dataset."
+            f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root, or drop --dataset."
         )
     return Prepared(root, manifest, read_index(root))
 

@@ -71,28 +71,14 @@ def already_finished(folder: Path, config: TrainConfig) -> bool:
             f"{folder} already holds this step: add --trainer.resume to continue or keep it, give another --name, "
             "or delete the folder to train it anew."
         )
-    before = flatten(json.loads(trained_config(folder).model_dump_json()))
-    now = flatten(json.loads(config.model_dump_json()))
-    for name, value in now.items():
+    before = trained_config(folder).dotted()
+    for name, value in config.dotted().items():
         if name not in CHANGEABLE and before[name] != value:
             raise InvalidOptions(
-                f"{folder} was started with {name} = {before[name]!r}, not {value!r}: "
+                f"{folder} was started with {name} = {before[name]}, not {value}: "
                 "resume with the same options, or give another --name."
             )
     return (folder / MODEL_FILE).is_file()
-
-
-def flatten(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """{"a": {"b": 1}} as {"a.b": 1}."""
-    flat: dict[str, object] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
-def to_yaml(config: TrainConfig) -> str:
-    """The resolved tree, itself a valid --config."""
-    return yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False, allow_unicode=True)
 
 
 def trained_config(folder: Path) -> TrainConfig:

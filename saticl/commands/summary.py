@@ -13,7 +13,7 @@ def show_summary(manifest: Manifest, root: Path) -> None:
     splits = {
         split: [scene for scene in manifest.scenes if scene.split == split] for split in ("train", "val", "test")
     }
-    table = Table(title=f"{manifest.dataset} in {root}", title_justify="left")
+    table = Table()
     table.add_column("")
     for split, scenes in splits.items():
         if scenes:
@@ -30,10 +30,11 @@ def show_summary(manifest: Manifest, root: Path) -> None:
     }
     for name, values in rows.items():
         table.add_row(name, *values)
+    console.print(f"{manifest.dataset}, prepared in {root}", highlight=False, soft_wrap=True)
     console.print(table)
     for scene in manifest.scenes:
         for note in (*scene.notes, *_defects(scene)):
-            console.print(f"{scene.id}: {note}", style="yellow", highlight=False)
+            console.print(f"{scene.id}: {note}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def _defects(scene: SceneEntry) -> list[str]:

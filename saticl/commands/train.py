@@ -1,6 +1,5 @@
 """`train`: learn one step of a protocol, or all of them in turn. Read `train_step` to see the whole program."""
 
-import json
 import shutil
 
 from accelerate import Accelerator
@@ -8,7 +7,7 @@ from rich.table import Table
 
 from saticl.commands.assembly import Plan, build_step, describe, make_plan
 from saticl.commands.prepared import Prepared, open_prepared
-from saticl.commands.runs import CONFIG_FILE, already_finished, run_folder, to_yaml, write_scores
+from saticl.commands.runs import CONFIG_FILE, already_finished, run_folder, write_scores
 from saticl.config import TrainConfig
 from saticl.engine import checkpoint, fit, scoring
 from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
@@ -21,7 +20,7 @@ from saticl.metrics.scores import Scores, score, score_groups
 from saticl.tasks import Task
 from saticl.tracking.console import console, epoch_line
 from saticl.tracking.figures import curves_figure
-from saticl.tracking.mlflow_tracker import open_tracker
+from saticl.tracking.mlflow_tracker import Status, open_tracker
 from saticl.tracking.tables import score_table
 
 
@@ -60,12 +59,12 @@ def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Acc
         tracker.metrics(values, epoch)
 
     step = build_step(plan, accelerator, info, report)
-    tracker.params(json.loads(config.model_dump_json()))
+    tracker.params(config.model_dump(mode="json"))
     if accelerator.is_main_process:
-        write_atomically(plan.folder / CONFIG_FILE, to_yaml(config))
+        write_atomically(plan.folder / CONFIG_FILE, config.to_yaml())
         console.print(step_summary(plan))
     accelerator.wait_for_everyone()
-    status = "FAILED"
+    status: Status = "FAILED"
     try:
         fit.fit(step)
         scores = finish(plan, info, step)

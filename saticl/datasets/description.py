@@ -86,8 +86,15 @@ class Description(Part):
     @field_validator("images", "masks", "dsm")
     @classmethod
     def _is_pattern(cls, pattern: str | None) -> str | None:
-        if pattern is not None and not re.fullmatch(r"[^{}]*(\{[A-Za-z_]\w*\}[^{}]*)+", pattern):
-            raise ValueError(f"{pattern!r} needs placeholders such as {{name}}: write it like images/{{name}}.tif")
+        if pattern is not None and not re.fullmatch(r"[^{}]*(\{[A-Za-z_]\w*\}[^{}]*)*", pattern):
+            raise ValueError(f"{pattern!r} has braces that hold no name: write placeholders like images/{{name}}.tif")
+        return pattern
+
+    @field_validator("images")
+    @classmethod
+    def _has_placeholders(cls, pattern: str) -> str:
+        if not placeholders(pattern):
+            raise ValueError(f"{pattern!r} needs placeholders: write it like images/{{name}}.tif")
         return pattern
 
     @field_validator("bands")

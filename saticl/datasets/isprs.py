@@ -88,11 +88,12 @@ class Download:
     def _what_lacks(self, lacking: Mapping[str, list[Kind]], complete: list[str]) -> str:
         if not self.files:
             return f"{self.root} holds no file of {self.title}. Expected there, zipped or not:\n{self.tree}"
-        by_kind: dict[Kind, list[str]] = defaultdict(list)
-        for name, kinds in lacking.items():
-            for kind in kinds:
-                by_kind[kind].append(name)
-        parts = (f"{WORDS[kind]} of {', '.join(names)}" for kind, names in by_kind.items())
+        by_kind = {kind: [name for name in lacking if kind in lacking[name]] for kind in WORDS}
+        parts = (
+            f"{WORDS[kind]} of {f'all {len(names)} scenes' if len(names) == len(lacking) else ', '.join(names)}"
+            for kind, names in by_kind.items()
+            if names
+        )
         sentence = f"The download of {self.title} in {self.root} is incomplete: {'; '.join(parts)} lack."
         if complete:
             return f"{sentence} Complete it, or add --allow-missing to cut the {len(complete)} complete scenes."

@@ -1,7 +1,7 @@
 """ISPRS Potsdam: 38 orthophotos of 6000 x 6000 pixels at 5 cm, with labels and surface models.
 
 Two official masks are damaged (4_12 is blended, cars of 6_7 are 252 instead of 255) and one surface model lacks a
-column (03_13): colours are thresholded, the model is padded, and both are counted (remote_sensing.md 5.1).
+column (03_13): colours are thresholded, the model is padded, and both are counted.
 """
 
 import re

@@ -12,7 +12,7 @@ import numpy as np
 from saticl.datasets.reader import Layers, Pixels, SceneReader
 from saticl.geo.windows import Window, cores, grid
 
-STRIP_BYTES = 64 * 2**20
+STRIP_BYTES = 32 * 2**20
 """Pixels of a strip held at once, at most; a single column of tiles may take more."""
 
 

@@ -1,12 +1,13 @@
 """What a finished step leaves on disk, and how the next one starts from it.
 
 `model.safetensors` describes itself: its metadata hold everything needed to rebuild the network and read its outputs,
-so the next step, `test` and `predict` need the step's folder and nothing else. It appears only when a step is finished.
+so the next step and `test` need the step's folder and nothing else. It appears only when a step is finished.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -41,7 +42,8 @@ class StepInfo(FrozenOptions):
     bands: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    tile_size: int
+    image_size: int
+    """Side of the training views, which some encoders are built for."""
     precision: str
     """accelerate's name of the precision it was trained in; scored in the same one."""
 
@@ -88,7 +90,7 @@ def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
     """
     info = read_info(path)
     options = info.model.model_copy(update={"pretrained": False, "weights": None})
-    segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.tile_size)
+    segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.image_size)
     try:
         segmenter.load_state_dict(load_file(path))
     except RuntimeError as error:
@@ -148,12 +150,12 @@ def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
     return " > ".join("{" + ", ".join(group) + "}" for group in groups)
 
 
-def load_resumable(path: Path) -> dict[str, object]:
+def load_resumable(path: Path) -> dict[str, Any]:
     """The dictionary of tensors and plain values that `save_resumable` wrote; nothing is unpickled."""
     return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
 
 
-def save_resumable(path: Path, state: dict[str, object]) -> None:
+def save_resumable(path: Path, state: dict[str, Any]) -> None:
     """Write the state of an unfinished step: complete, or the previous one stays."""
     with replacing(path) as temporary:
         torch.save(state, temporary)

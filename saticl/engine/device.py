@@ -5,12 +5,13 @@ import os
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
+from saticl.engine.memory import keep_freed_memory
 from saticl.errors import InvalidOptions
 from saticl.options import ModelOptions, TrainerOptions
 
 
 def mixed_precision(trainer: TrainerOptions, model: ModelOptions, cuda: bool) -> str | None:
-    """accelerate's name of the precision: no, bf16 or fp16; None leaves it to the launcher.
+    """Name of the precision in accelerate: no, bf16 or fp16; None leaves it to the launcher.
 
     In-Place ABN has no bfloat16 kernels, and on the CPU no half ones at all, so `amp` means fp16 with it on a GPU and
     float32 without one.
@@ -46,11 +47,13 @@ def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerato
         mixed_precision=mixed_precision(trainer, model, torch.cuda.is_available()),
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world != accelerator.num_processes:
         raise InvalidOptions(
             f"The launcher started {world} processes that do not know each other, and all would write the same files. "
-            "Without GPUs, use: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N run.py train ..."
+            "Without GPUs: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N run.py train ..."
         )
     if accelerator.mixed_precision == "bf16" and model.norm in ("iabn", "iabn_sync"):
         raise InvalidOptions(

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -116,7 +117,8 @@ def due(step: Step, progress: Progress) -> bool:
 def train_epoch(step: Step, progress: Progress, epoch: int) -> dict[str, float]:
     """One pass over the training tiles; mean terms, learning rate and images per second."""
     step.student.train()
-    totals, started = Totals(epoch), time.perf_counter()
+    started = time.perf_counter()
+    totals = Totals(epoch, partial(step.accelerator.reduce, reduction="mean"))
     length = len(step.training)
     if step.options.max_iterations is not None:
         length = min(length, step.options.max_iterations - progress.iteration)

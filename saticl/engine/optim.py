@@ -27,8 +27,9 @@ def build_optimizer(options: OptimizerOptions, parameters: Iterable[nn.Parameter
 def factor(options: SchedulerOptions, iteration: int, total: int, per_epoch: int) -> float:
     """What the learning rate is multiplied by at `iteration` of `total`.
 
-    cosine reaches 0 at the end of the step (the predecessor's restarts every ten epochs); poly is (1 - progress)^power;
-    exp is gamma per epoch; constant and plateau stay at 1. All rise linearly over the first `warmup` share.
+    cosine reaches 0 at the end of the step (the predecessor's restarts after ten epochs); poly is
+    (1 - progress)^power; exp is gamma per epoch; constant and plateau stay at 1. All rise linearly over the first
+    `warmup` share.
     """
     warm = options.warmup * total
     if iteration < warm:

@@ -1,6 +1,7 @@
 """Running sums of loss terms that stay on the device: reading them is the only synchronisation of an epoch."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,10 +11,15 @@ from saticl.types import Terms
 
 
 class Totals:
-    """Sums of named terms over the iterations of one epoch."""
+    """Sums of named terms over the iterations of one epoch.
 
-    def __init__(self, epoch: int) -> None:
+    `mean_over_processes` averages a tensor over all processes, so that each sees the same numbers, and all stop
+    together when a term of one is not finite.
+    """
+
+    def __init__(self, epoch: int, mean_over_processes: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> None:
         self.epoch = epoch
+        self.mean_over_processes = mean_over_processes
         self.count = 0
         self.sums: dict[str, Tensor] = {}
 
@@ -32,7 +38,7 @@ class Totals:
         """
         if not self.sums:
             return {}
-        values = torch.stack(list(self.sums.values())).tolist()
+        values = self.mean_over_processes(torch.stack(list(self.sums.values()))).tolist()
         wrong = [name for name, value in zip(self.sums, values, strict=True) if not math.isfinite(value)]
         if wrong:
             raise NonFiniteLoss(

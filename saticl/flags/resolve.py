@@ -84,11 +84,6 @@ def resolve(model: type[Options], settings: Iterable[Setting]) -> Options:
         raise InvalidOptions("\n".join(_sentences(error, tree(model), chosen))) from None
 
 
-def to_yaml(options: BaseModel) -> str:
-    """The whole tree as YAML, paths as plain text; the result is a valid configuration file."""
-    return yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
 def unknown_flag(token: str, known: Tree) -> InvalidOptions:
     """The error for a word on the command line that is no option; suggests the nearest flags."""
     if not token.startswith("-"):

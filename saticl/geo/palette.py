@@ -40,7 +40,7 @@ class Decoded(NamedTuple):
 class ThresholdPalette:
     """A palette of pure colours (channels 0 or 255), decoded by thresholding each channel at 128.
 
-    Undoes lossy compression and blending, from which real masks suffer (remote_sensing.md 5.1).
+    Undoes lossy compression and blending, from which real masks suffer.
     """
 
     colours: tuple[Colour, ...]

@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.files import replacing
@@ -72,7 +72,8 @@ def write(
 ) -> None:
     """Write [C, H, W] as one block, ZSTD level 1 after a predictor, under a temporary name that is then renamed.
 
-    `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map.
+    `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map. Raises InvalidRaster
+    where the file cannot be written.
     """
     bands, height, width = pixels.shape
     is_float = pixels.dtype.kind == "f"
@@ -82,7 +83,7 @@ def write(
         "width": width,
         "count": bands,
         "dtype": pixels.dtype,
-        "transform": transform,
+        "transform": None if transform.is_identity else transform,  # identity is no georeference
         "crs": crs,
         "nodata": nodata,
         "interleave": "pixel",
@@ -95,10 +96,13 @@ def write(
     if bands != 3 or pixels.dtype != np.uint8:
         # GDAL would call the fourth of four bands transparency, and near infrared is not.
         profile |= {"photometric": "MINISBLACK", "alpha": "NO"} if colours is None else {}
-    with replacing(path) as temporary, _quiet(), rasterio.open(temporary, "w", **profile) as target:
-        if colours is not None:
-            target.write_colormap(1, dict(colours))
-        target.write(pixels)
+    try:
+        with replacing(path) as temporary, _quiet(), rasterio.open(temporary, "w", **profile) as target:
+            if colours is not None:
+                target.write_colormap(1, dict(colours))
+            target.write(pixels)
+    except RasterioIOError as error:
+        raise InvalidRaster(f"{path} cannot be written ({_cause(error)}): is the disk full?") from error
 
 
 def shifted(transform: Affine, row: int, col: int) -> Affine:
@@ -111,7 +115,7 @@ def parse_crs(text: str) -> CRS:
     """The coordinate system of that name; raises InvalidOptions for one that does not exist."""
     try:
         return CRS.from_user_input(text)
-    except CRSError as error:
+    except ValueError as error:  # CRSError is one, and not all codes get as far as raising it
         raise InvalidOptions(
             f"The coordinate system {text!r} is not known: give --crs an EPSG code such as EPSG:32633."
         ) from error
@@ -125,8 +129,14 @@ def environment() -> Iterator[None]:
 
 
 def _damaged(name: str, error: RasterioIOError) -> InvalidRaster:
-    cause = " ".join(str(error.__cause__ or error).split())
-    return InvalidRaster(f"{name} cannot be read as a raster ({cause}): it is damaged or incomplete, fetch it again.")
+    return InvalidRaster(
+        f"{name} cannot be read as a raster ({_cause(error)}): it is damaged or incomplete, fetch it again."
+    )
+
+
+def _cause(error: RasterioIOError) -> str:
+    """GDAL's own words."""
+    return " ".join(str(error.__cause__ or error).split())
 
 
 @contextmanager

@@ -31,7 +31,9 @@ Network = Callable[[Image], Output]
 class Criterion(Protocol):
     """The supervised loss: plain with `num_old` 1, else with the first `num_old` outputs merged into background."""
 
-    def __call__(self, logits: Logits, target: Labels, num_old: int = 1) -> Scalar: ...
+    def __call__(self, logits: Logits, target: Labels, num_old: int = 1) -> Scalar:
+        """Loss of scores [B, K, H, W] against labels [B, H, W]."""
+        ...
 
 
 class Method(nn.Module):

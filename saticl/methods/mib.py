@@ -1,7 +1,7 @@
 """MiB: model the background, in which old classes hide now and new classes hid before.
 
-F. Cermelli, M. Mancini, S. Rota Bulò, E. Ricci, B. Caputo: Modeling the Background for Incremental Learning in Semantic
-Segmentation, CVPR 2020, arXiv:2002.00718.
+F. Cermelli, M. Mancini, S. Rota Bulò, E. Ricci, B. Caputo: Modeling the Background for Incremental Learning in
+Semantic Segmentation, CVPR 2020, arXiv:2002.00718.
 
     L = L_unce + λ L_unkd                                                             eq. 2
     L_unce = mean_i -log Σ_{k in background ∪ old} q_i(k)        if y_i is background

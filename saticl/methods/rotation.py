@@ -1,7 +1,7 @@
 """Rotation contrastive distillation: in a top-down picture features must turn with the image.
 
 E. Arnaudo, F. Cermelli, A. Tavera, C. Rossi, B. Caputo: A Contrastive Distillation Approach for Incremental Semantic
-Segmentation in Aerial Images, ICIAP 2021, arXiv:2112.03814. With MiB inside it is the paper's MiB-CD; it wraps any method.
+Segmentation in Aerial Images, ICIAP 2021, arXiv:2112.03814. Around MiB it is the paper's MiB-CD; it wraps any method.
 
     labels      on [x; T(x)] against [y; T(y)]
     distillation of the wrapped method on x alone
@@ -34,7 +34,8 @@ def draw_turn(options: AugOptions, generator: torch.Generator) -> Turn:
 def jitter(image: Image, generator: torch.Generator, strength: float = 0.1) -> Image:
     """Contrast and brightness varied by up to `strength`, one draw per batch, on normalised bands."""
     contrast, brightness = (2 * torch.rand(2, generator=generator) - 1).mul(strength).tolist()
-    return image * (1 + contrast) + brightness
+    jittered: Image = image * (1 + contrast) + brightness
+    return jittered
 
 
 def split(output: Output) -> tuple[Output, Output]:
@@ -49,7 +50,8 @@ def split(output: Output) -> tuple[Output, Output]:
 
 def turned_mse(turn: Turn, features: Feature, turned: Feature) -> Scalar:
     """Mean of (T features - turned)² over [B, D, h, w], without corners that a free angle leaves empty."""
-    return feature_mse(turn(features), turned, turn.valid(*features.shape[-2:], device=features.device))
+    height, width = features.shape[-2:]
+    return feature_mse(turn(features), turned, turn.valid(height, width, features.device))
 
 
 def rotation_terms(

@@ -1,7 +1,9 @@
 """In-Place ABN's modules, the synchronised one made fit for its surroundings. Needs inplace-abn to be installed."""
 
 from inplace_abn import InPlaceABN, InPlaceABNSync
-from torch import distributed
+from torch import Tensor, distributed
+
+from saticl.errors import InvalidOptions
 
 __all__ = ["InPlaceABN", "WorldABN"]
 
@@ -15,9 +17,24 @@ class WorldABN(InPlaceABNSync):  # type: ignore[misc]  # an untyped base class
 
     @property
     def group(self) -> distributed.ProcessGroup | None:
-        """The group of all processes, None without one."""
-        return distributed.group.WORLD if distributed.is_available() and distributed.is_initialized() else None
+        """The group of all processes, None where there is one process only and nothing to synchronise."""
+        if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
+            return None
+        return distributed.group.WORLD
 
     @group.setter
     def group(self, group: distributed.ProcessGroup | None) -> None:
         """The base class sets what it found when it was imported; that is not kept."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Overwrites x.
+
+        Raises:
+            InvalidOptions: several processes train without GPUs.
+        """
+        if self.training and self.group is not None and not x.is_cuda:
+            raise InvalidOptions(
+                "--model.norm iabn_sync synchronises processes on GPUs only: with several processes on CPUs choose "
+                "--model.norm iabn or abn, whose statistics are each process's own."
+            )
+        return super().forward(x)  # type: ignore[no-any-return]

@@ -123,7 +123,7 @@ def _abn(norm: NormName, channels: int, activation: Inner, slope: float) -> nn.M
             "the same checkpoints."
         ) from error
     layer = iabn.WorldABN if norm == "iabn_sync" else iabn.InPlaceABN
-    return layer(channels, activation=activation, activation_param=slope)  # type: ignore[no-any-return]
+    return layer(channels, activation=activation, activation_param=slope)
 
 
 def _swapped(norm: nn.Module, name: NormName) -> nn.Module:

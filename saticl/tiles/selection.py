@@ -1,6 +1,6 @@
 """Which tiles a step trains on: pure functions of the index, the task and a seed. No image is opened.
 
-The modes are those of methods.md 1.6: `overlap` keeps what holds a new class, `disjoint` (also called `noov`) only if
+The modes are those of the field: `overlap` keeps what holds a new class, `disjoint` (also called `noov`) only if
 no future class is on it, and `split` deals every tile to one class for the whole protocol, as MiB-CD does.
 """
 

@@ -1,5 +1,6 @@
 """Scores as tables for the terminal."""
 
+import math
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -10,7 +11,7 @@ from saticl.tasks import Task
 
 def percent(value: float) -> str:
     """A share in percent with one decimal; an absent class is a dash."""
-    return "-" if value != value else f"{100 * value:.1f}"  # noqa: PLR0124 - NaN is the one value unequal to itself
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
 def score_table(scores: Scores, task: Task, title: str) -> Table:
@@ -35,7 +36,7 @@ def score_table(scores: Scores, task: Task, title: str) -> Table:
         )
     for group, label in GROUP_LABELS.items():
         entry = scores.groups[group]
-        if entry.iou == entry.iou:  # noqa: PLR0124 - not NaN
+        if not math.isnan(entry.iou):
             table.add_row(label, "", percent(entry.iou), percent(entry.f1), "", "", "")
     table.add_row("overall accuracy", "", percent(scores.accuracy), "", "", "", "")
     return table

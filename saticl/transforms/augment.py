@@ -5,7 +5,6 @@ settings there (α 1, σ 30) move pixels by less than a hundredth of one, and wh
 """
 
 import os
-import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -27,9 +26,11 @@ COLOUR_BANDS = 3
 
 
 class _Compose(Protocol):
+    py_random: Any
+
     def __call__(self, **targets: Pixels) -> dict[str, Any]: ...
 
-    def set_random_state(self, random_generator: np.random.Generator, py_random: random.Random) -> None: ...
+    def set_random_state(self, random_generator: np.random.Generator, py_random: Any) -> None: ...
 
 
 class Augment:
@@ -39,7 +40,7 @@ class Augment:
     out; then flips and quarter turns. Light: brightness and contrast by up to 10 %, of images of bytes only, since
     other types have no natural range. Bands are blanked with their mean `fill`, which normalises to zero.
 
-    albumentations draws from generators of its own that repeat in every worker and epoch, so each view brings new ones.
+    albumentations draws from generators of its own that repeat in every worker and epoch, so each view brings its own.
     They are shared by all transforms: `set_random_seed` would give each the same stream, and both flips the same coin.
 
     Raises InvalidOptions where there is no band to drop.
@@ -64,7 +65,8 @@ class Augment:
     def __call__(self, image: Pixels, mask: Bytes, key: Key, surface: Pixels | None = None) -> tuple[Pixels, Bytes]:
         """A view [S, S, C] of an image [H, W, C] and its mask [H, W]; a surface model becomes the last band."""
         rng = np.random.default_rng((self._seed, *key))
-        draws = random.Random(int(rng.integers(2**63)))
+        draws = self._geometry.py_random
+        draws.seed(int(rng.integers(2**63)))
         for compose in (self._light, self._geometry):
             compose.set_random_state(rng, draws)
         if image.dtype == np.uint8:

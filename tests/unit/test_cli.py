@@ -88,7 +88,7 @@ def test_printed_options_are_a_configuration_that_gives_the_same_options(name: s
 
     assert code == 0
     assert again == (0, printed, "")
-    assert COMMANDS[name].model_validate(yaml.safe_load(printed))
+    COMMANDS[name].model_validate(yaml.safe_load(printed))
 
 
 @pytest.mark.parametrize("spec", METHODS, ids=lambda spec: spec.name)
@@ -164,7 +164,8 @@ def test_a_mistake_in_the_grammar_is_one_sentence_too(words: Sequence[str], sent
 
 
 @pytest.mark.parametrize("variable", ["RANK", "LOCAL_RANK"])
-def test_only_the_first_process_speaks_and_all_fail(variable: str) -> None:
+def test_only_the_first_process_speaks_and_all_fail(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "GRACE_S", 0.0)
     assert invoke("train", **{variable: "0"})[::2] == (
         2,
         "Error: --data-root is required: folder that `prepare` wrote.\n",

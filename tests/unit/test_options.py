@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from saticl import config as trees
 from saticl.config import TrainConfig
 from saticl.flags.leaves import Leaf, tree
-from saticl.flags.resolve import Setting, from_file, resolve, to_yaml
+from saticl.flags.resolve import Setting, from_file, resolve
 from saticl.flags.training import resolve_training
 from saticl.methods import GATED, METHODS
 from saticl.options import FrozenOptions
@@ -104,7 +104,7 @@ def test_what_is_written_as_yaml_reads_back_the_same(
 ) -> None:
     options = model.model_validate(data.draw(documents(model)))
     file = tmp_path_factory.mktemp("yaml") / "config.yaml"
-    file.write_text(to_yaml(options), encoding="utf-8")
+    file.write_text(options.to_yaml(), encoding="utf-8")
 
     assert resolve(model, from_file(file, tree(model))) == options
 

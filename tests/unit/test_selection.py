@@ -58,7 +58,7 @@ def test_overlap_keeps_exactly_the_tiles_with_a_new_class(drawn: list[frozenset[
 
 @given(contents)
 def test_disjoint_parts_the_tiles_by_their_latest_class(drawn: list[frozenset[int]]) -> None:
-    """methods.md 1.6: a tile belongs to the step that brings the last of its classes, so steps share none."""
+    """A tile belongs to the step that brings the last of its classes, so steps share none."""
     tiles = [make_tile(number, labels) for number, labels in enumerate(drawn)]
 
     for tile in tiles:

@@ -126,7 +126,7 @@ def test_a_protocol_survives_its_plain_form(drawn: tuple[tuple[str, ...], Protoc
 
 
 def test_the_published_tasks_have_their_published_labels() -> None:
-    """methods.md 1.5 and remote_sensing.md 1.1, in labels of the dataset."""
+    """The published orders, in labels of the dataset."""
     published = {
         "offline": [[0, 1, 2, 3, 4, 5]],
         "222a": [[0, 2], [1, 3], [4, 5]],

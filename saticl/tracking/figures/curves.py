@@ -43,16 +43,17 @@ def curves_figure(events: Sequence[Event], path: Path) -> Path:
         _line(rate, epochs, "lr", "", FAINT)
         for axes, title in ((loss, "Loss"), (scores, "Validation, %"), (rate, "Learning rate")):
             _finish(axes, title, best)
-        loss.set_ylim(bottom=min(0, loss.get_ylim()[0]) if len(epochs) > 1 else None)
+        last = max((event["epoch"] for event in epochs), default=1)
+        highest = max((event["lr"] for event in epochs if event.get("lr")), default=1)
+        loss.set_ylim(bottom=min(0, loss.get_ylim()[0]))
         scores.set_ylim(0, 100)
-        rate.set_ylim(bottom=0)
-        rate.yaxis.set_major_locator(MaxNLocator(2))
-        rate.yaxis.set_major_formatter("{x:g}")
-        rate.set_xlabel("epoch")
-        rate.set_xlim(0.5, max((event["epoch"] for event in epochs), default=1) + 0.5)
-        rate.xaxis.set_major_locator(MaxNLocator(integer=True))
+        rate.set(ylim=(0, 1.15 * highest), yticks=(0, highest), yticklabels=("0", f"{highest:.3g}"))
+        rate.set(xlabel="epoch", xlim=(0.5, last + 0.5))
+        rate.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if best is not None:
-            scores.annotate(f" best: {best}", (best, 1), xycoords=("data", "axes fraction"), va="top", fontsize=9)
+            side = "right" if best > 0.8 * last else "left"
+            place = ("data", "axes fraction")
+            scores.annotate(f" best: {best} ", (best, 1), xycoords=place, va="top", ha=side, fontsize=9)
 
     return drawn(path, 9, 7.5, draw)
 

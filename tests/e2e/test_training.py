@@ -1,0 +1,262 @@
+"""Training through the command line on a small prepared folder: steps, resuming, refusals, agreement with `test`."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from saticl import cli
+from saticl.engine import fit
+from saticl.engine.checkpoint import read_info
+
+SMALL = [
+    "--model.encoder=test_resnet",
+    "--trainer.batch-size=4",
+    "--trainer.num-workers=0",
+    "--trainer.max-epochs=2",
+    "--tracking.uri=none",
+    "--val-size=0.3",
+]
+
+
+def invoke(*words: object) -> tuple[int, str]:
+    """Exit code and everything printed of a command line."""
+    result = CliRunner().invoke(cli.app, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout + result.stderr
+
+
+def train(tiles: Path, output: Path, *more: object) -> Path:
+    """Train and return the run's folder."""
+    code, text = invoke("train", "--data-root", tiles, "--output-folder", output, "--name=run", *SMALL, *more)
+    assert code == 0, text
+    (run,) = output.glob("*/*/run")
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_steps(tiny_tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of all steps of a protocol with MiB and rotation distillation, scored on the test split."""
+    output = tmp_path_factory.mktemp("two_steps")
+    run = train(tiny_tiles, output, "--task.name=222a", "--task.step=all", "--aug.factor=0.1", "--aug.factor-icl=0.1")
+    code, text = invoke("test", "--run", run, "--task.step=all", "--num-workers=0", "--panels=2", "--predictions")
+    assert code == 0, text
+    return run
+
+
+def test_every_step_leaves_a_sealed_folder(two_steps: Path) -> None:
+    for step in range(3):
+        folder = two_steps / f"step-{step}"
+        names = {path.name for path in folder.iterdir()}
+        assert {
+            "config.yaml",
+            "model.safetensors",
+            "journal.jsonl",
+            "scores.json",
+            "confusion.json",
+            "figures",
+        } <= names
+        assert "last" not in names
+        assert read_info(folder / "model.safetensors").step == step
+
+
+def test_later_steps_grow_the_classifier_and_keep_its_order(two_steps: Path) -> None:
+    weights = [load_file(two_steps / f"step-{step}" / "model.safetensors") for step in range(3)]
+
+    heads = [[len(tensors[f"heads.{head}.bias"]) for head in range(step + 1)] for step, tensors in enumerate(weights)]
+
+    assert heads == [[3], [3, 2], [3, 2, 2]]
+
+
+def test_the_score_of_train_is_the_score_of_test_on_the_same_tiles(two_steps: Path) -> None:
+    path = two_steps / "step-2" / "scores.json"
+    printed_by_train = json.loads(path.read_text())["val"]
+
+    code, text = invoke("test", "--run", two_steps, "--task.step=2", "--split=val", "--num-workers=0", "--panels=0")
+
+    assert code == 0, text
+    assert json.loads(path.read_text())["val"] == printed_by_train
+
+
+def test_scores_and_their_matrix_say_the_same(two_steps: Path) -> None:
+    scores = json.loads((two_steps / "step-2" / "scores.json").read_text())["test"]
+    matrix = np.array(json.loads((two_steps / "step-2" / "confusion.json").read_text())["test"]["matrix"])
+
+    assert scores["accuracy"] == pytest.approx(matrix.trace() / matrix.sum())
+    assert [row["support"] for row in scores["classes"]] == matrix.sum(1).tolist()
+
+
+def test_every_pixel_of_the_test_scenes_is_scored_once(two_steps: Path, tiny_tiles: Path) -> None:
+    matrix = np.array(json.loads((two_steps / "step-0" / "confusion.json").read_text())["test"]["matrix"])
+    manifest = json.loads((tiny_tiles / "dataset.json").read_text())
+
+    labelled = sum(sum(scene["counts"]) for scene in manifest["scenes"] if scene["split"] == "test")
+
+    assert matrix.sum() == labelled
+
+
+def test_figures_and_the_table_over_steps_are_written(two_steps: Path) -> None:
+    for step in range(3):
+        figures = {path.name for path in (two_steps / f"step-{step}" / "figures").iterdir()}
+        assert figures >= {"curves.png", "confusion-test.png", "classes-test.png", "panels-test.png"}
+    table = json.loads((two_steps / "steps-test.json").read_text())
+    assert table["steps"] == [0, 1, 2]
+    assert (two_steps / "steps-test.png").is_file()
+
+
+def test_predictions_lie_where_their_tiles_lie(two_steps: Path, tiny_tiles: Path) -> None:
+    rows = [json.loads(line) for line in (tiny_tiles / "tiles.jsonl").read_text().splitlines()]
+    tiles = {row["id"].replace("/", "_"): row for row in rows if row["split"] == "test"}
+
+    written = {path.stem: path for path in (two_steps / "step-2" / "predictions-test").glob("*.tif")}
+
+    assert set(written) == set(tiles)
+    for name, path in written.items():
+        with rasterio.open(path) as map_, rasterio.open(tiny_tiles / tiles[name]["image"]) as image:
+            assert (map_.transform, map_.crs, map_.shape) == (image.transform, image.crs, image.shape)
+            assert map_.read(1).max() < 7
+
+
+def test_the_journal_names_every_term(two_steps: Path) -> None:
+    events = [json.loads(line) for line in (two_steps / "step-1" / "journal.jsonl").read_text().splitlines()]
+    epochs = [event for event in events if event["event"] == "epoch"]
+
+    assert [event["epoch"] for event in epochs] == [1, 2]
+    for event in epochs:
+        assert math.isclose(event["loss"], sum(event[term] for term in ("ce", "kd", "rotation", "rotation_kd")))
+
+
+def test_the_config_of_a_step_repeats_it(two_steps: Path, tiny_tiles: Path, tmp_path: Path) -> None:
+    code, text = invoke("train", "--config", two_steps / "step-0" / "config.yaml", "--output-folder", tmp_path)
+
+    assert code == 0, text
+    (again,) = tmp_path.glob("*/*/run/step-0/model.safetensors")
+    _assert_same_weights(again, two_steps / "step-0" / "model.safetensors")
+
+
+def test_steps_one_by_one_equal_all_at_once(two_steps: Path, tiny_tiles: Path, tmp_path: Path) -> None:
+    for step in range(2):
+        run = train(
+            tiny_tiles, tmp_path, "--task.name=222a", f"--task.step={step}", "--aug.factor=0.1", "--aug.factor-icl=0.1"
+        )
+
+    _assert_same_weights(run / "step-1" / "model.safetensors", two_steps / "step-1" / "model.safetensors")
+
+
+def test_a_run_killed_between_epochs_resumes_to_the_same_weights(
+    tiny_tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--task.name=222a", "--method=ft", "--trainer.max-epochs=3"]
+    whole = train(tiny_tiles, tmp_path / "whole", *options)
+    train_epoch = fit.train_epoch
+
+    def killed_in_the_second_epoch(step: fit.Step, progress: fit.Progress, epoch: int) -> dict[str, float]:
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return train_epoch(step, progress, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "train_epoch", killed_in_the_second_epoch)
+        words = ["train", "--data-root", tiny_tiles, "--output-folder", tmp_path / "killed", "--name=run", *SMALL]
+        assert invoke(*words, *options)[0] == 130
+    resumed = train(tiny_tiles, tmp_path / "killed", *options, "--trainer.resume")
+
+    _assert_same_weights(resumed / "step-0" / "model.safetensors", whole / "step-0" / "model.safetensors")
+    losses = [
+        [json.loads(line).get("loss") for line in (run / "step-0" / "journal.jsonl").read_text().splitlines()]
+        for run in (whole, resumed)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_resuming_a_finished_run_does_nothing(two_steps: Path, tiny_tiles: Path) -> None:
+    before = (two_steps / "step-1" / "model.safetensors").stat().st_mtime_ns
+    output = two_steps.parents[2]
+
+    train(
+        tiny_tiles, output, "--task.name=222a", "--task.step=all", "--aug.factor=0.1", "--aug.factor-icl=0.1",
+        "--trainer.resume",
+    )  # fmt: skip
+
+    assert (two_steps / "step-1" / "model.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--task.name=222a", "--task.step=1"], "Step 1 continues from step 0, but"),
+        (["--task.name=222a", "--task.step=9"], "no step 9: choose --task.step 0 to 2"),
+        (["--task.name=222"], "Did you mean '222a'?"),
+        (["--method=mibb"], "Did you mean 'mib'?"),
+        (["--model.encoder=resnet43"], "Did you mean 'resnet"),
+        (["--trainer.batchsize=3"], "--trainer.batch-size"),
+        (["--in-channels=5"], "--in-channels 5 is more than"),
+        (["--dataset=vaihingen"], "not 'vaihingen'"),
+        (["--method=ft", "--kd.alpha=2"], "kd.alpha"),
+        (["--trainer.precision=fp16"], "needs a CUDA device"),
+        (["--image-size=4096"], "--image-size 4096 is larger than the tiles"),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_leaves_nothing(
+    words: list[str], sentence: str, tiny_tiles: Path, tmp_path: Path
+) -> None:
+    code, text = invoke("train", "--data-root", tiny_tiles, "--output-folder", tmp_path, *SMALL, *words)
+
+    assert code == 2, text
+    assert sentence in " ".join(text.split())
+    assert "Traceback" not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_another_protocol_is_refused(two_steps: Path, tiny_tiles: Path, tmp_path: Path) -> None:
+    code, text = invoke(
+        "train", "--data-root", tiny_tiles, "--output-folder", tmp_path, *SMALL, "--task.name=321", "--task.step=1",
+        "--task.step-checkpoint", two_steps / "step-0",
+    )  # fmt: skip
+
+    assert code == 2
+    assert "continues from {building, tree, clutter}" in " ".join(text.split())
+
+
+def test_a_step_is_never_overwritten(two_steps: Path, tiny_tiles: Path) -> None:
+    config = yaml.safe_load((two_steps / "step-0" / "config.yaml").read_text())
+
+    code, text = invoke("train", "--config", two_steps / "step-0" / "config.yaml")
+    changed, other = invoke(
+        "train", "--config", two_steps / "step-0" / "config.yaml", "--trainer.resume", "--optimizer.lr=0.5"
+    )
+
+    assert (code, changed) == (2, 2)
+    assert "already holds this step" in " ".join(text.split())
+    assert f"optimizer.lr = {config['optimizer']['lr']}, not 0.5" in " ".join(other.split())
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_by_name(tiny_tiles: Path, tmp_path: Path) -> None:
+    code, text = invoke(
+        "train", "--data-root", tiny_tiles, "--output-folder", tmp_path, *SMALL, "--method=ft", "--task.name=222a",
+        "--optimizer.lr=1e30", "--optimizer.target=sgd", "--trainer.max-epochs=20",
+    )  # fmt: skip
+
+    assert code == 2
+    assert "'ce' became NaN or infinite" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("words", [["--run=nowhere"], ["--task.step=7"]])
+def test_a_step_that_was_not_trained_cannot_be_tested(words: list[str], two_steps: Path) -> None:
+    code, text = invoke("test", "--run", two_steps, *words)
+
+    assert code == 2
+    assert "finished step" in " ".join(text.split())
+
+
+def _assert_same_weights(first: Path, second: Path) -> None:
+    ours, theirs = load_file(first), load_file(second)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert tensor.equal(theirs[name]), name

@@ -1,0 +1,215 @@
+import copy
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from saticl.errors import InvalidOptions
+from saticl.models import norm as norms
+from saticl.models.norm import ABN, ActName, activated_norm, swap_norms
+
+IN_PLACE = ("iabn", "iabn_sync")
+
+
+@pytest.fixture
+def in_place() -> None:
+    pytest.importorskip("inplace_abn", reason="In-Place ABN is not installed: scripts/install_iabn.sh")
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def one_process_group() -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def with_weights(layer: nn.Module, weight: list[float], bias: list[float]) -> nn.Module:
+    """The layer with these parameters, whatever wraps it."""
+    state = layer.state_dict()
+    for name in state:
+        if name.endswith("weight"):
+            state[name] = torch.tensor(weight)
+        if name.endswith("bias"):
+            state[name] = torch.tensor(bias)
+    layer.load_state_dict(state)
+    return layer
+
+
+def run(layer: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """Output, gradients and statistics of one training pass."""
+    leaf = image.clone().requires_grad_()
+    output = layer(leaf * 1)
+    (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum().backward()
+    result = {"output": output.detach(), "image": leaf.grad, "mean": None, "var": None}
+    for name, parameter in layer.named_parameters():
+        result[name.rpartition(".")[2]] = parameter.grad
+    for name, buffer in layer.named_buffers():
+        result[name.rpartition(".")[2]] = buffer
+    return {name: value.clone() for name, value in result.items() if value is not None}
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    """float32, two orders of summation, and eps added to the scale: a few 1e-5."""
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert_close(value, other[name], rtol=1e-4, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_plain_norm_is_batch_norm_and_leaky_relu(image: Tensor) -> None:
+    layer = activated_norm("std", 4, "ident")
+
+    output = layer(image)
+
+    expected = F.leaky_relu(F.batch_norm(image, None, None, training=True), 0.01)
+    assert_close(output, expected)
+
+
+def test_abn_equals_batch_norm_and_leaky_relu_where_weights_are_positive(image: Tensor) -> None:
+    weight, bias = [1.0, 0.5, 2.0, 0.1], [0.0, 0.3, -0.3, 1.0]
+    abn = with_weights(activated_norm("abn", 4, "ident"), weight, bias)
+    plain = with_weights(activated_norm("std", 4, "ident"), weight, bias)
+
+    assert_same(run(abn, image), run(plain, image))
+
+
+def test_the_sign_of_an_abn_weight_does_not_matter_to_its_output(image: Tensor) -> None:
+    bias = [0.0, 0.3, -0.3, 1.0]
+    one = run(with_weights(ABN(4), [1.0, -0.5, 2.0, -0.1], bias), image)
+    other = run(with_weights(ABN(4), [1.0, 0.5, 2.0, 0.1], bias), image)
+
+    assert_close(one["output"], other["output"])
+    assert_close(one["weight"], other["weight"] * torch.tensor([1.0, -1.0, 1.0, -1.0]))
+
+
+def test_an_abn_weight_of_zero_still_learns(image: Tensor) -> None:
+    gradients = run(with_weights(ABN(4), [0.0] * 4, [0.1] * 4), image)
+
+    assert (gradients["weight"] != 0).all()
+
+
+def test_abn_in_evaluation_uses_its_statistics_and_leaves_them(image: Tensor) -> None:
+    layer = ABN(4)
+    layer.running_mean.fill_(0.5)
+    layer.running_var.fill_(4.0)
+
+    output = layer.eval()(image)
+
+    assert_close(output, F.leaky_relu((image - 0.5) / 2, 0.01), rtol=1e-4, atol=1e-4)
+    assert_close(layer.running_mean, torch.full((4,), 0.5))
+    assert layer.num_batches_tracked == 0
+
+
+@pytest.mark.parametrize(
+    ("act", "function"),
+    [
+        ("ident", lambda x: F.leaky_relu(x, 0.01)),
+        ("leaky_relu", lambda x: F.leaky_relu(x, 0.01)),
+        ("relu", F.relu),
+        ("elu", F.elu),
+    ],
+)
+@pytest.mark.parametrize("norm", ["std", "abn", "iabn"])
+def test_activation_replaces_the_norms_own(
+    norm: norms.NormName, act: ActName, function: object, image: Tensor
+) -> None:
+    if norm == "iabn":
+        pytest.importorskip("inplace_abn", reason="In-Place ABN is not installed: scripts/install_iabn.sh")
+    layer = activated_norm(norm, 4, act)
+
+    output = layer(image.clone())
+
+    assert callable(function)
+    assert_close(output, function(F.batch_norm(image, None, None, training=True)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("in_place")
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("act", ["ident", "relu", "elu"])
+@pytest.mark.parametrize("norm", IN_PLACE)
+def test_abn_computes_what_in_place_abn_computes(
+    norm: norms.NormName, act: ActName, memory: torch.memory_format, image: Tensor
+) -> None:
+    weight, bias = [1.0, -0.5, 0.1, -2.0], [0.0, 0.3, -0.3, 1.0]
+    theirs = with_weights(activated_norm(norm, 4, act), weight, bias)
+    ours = activated_norm("abn", 4, act)
+    ours.load_state_dict(theirs.state_dict())
+
+    assert_same(run(theirs, image.contiguous(memory_format=memory)), run(ours, image))
+
+
+@pytest.mark.usefixtures("in_place")
+def test_checkpoints_move_between_all_norms() -> None:
+    keys = [list(activated_norm(norm, 4, "ident").state_dict()) for norm in ("std", "abn", "iabn", "iabn_sync")]
+
+    assert all(other == keys[0] for other in keys)
+
+
+@pytest.mark.usefixtures("in_place", "one_process_group")
+def test_synchronised_norm_works_alone_in_a_process_group(image: Tensor) -> None:
+    layer = activated_norm("iabn_sync", 4, "ident")
+
+    assert_same(run(layer, image), run(activated_norm("abn", 4, "ident"), image))
+
+
+@pytest.mark.usefixtures("in_place", "one_process_group")
+def test_synchronised_norm_finds_a_group_made_after_it_was_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = activated_norm("iabn_sync", 4, "ident").get_submodule("0")
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda group=None: 2)
+
+    assert layer.group is torch.distributed.group.WORLD
+    copy.deepcopy(layer)  # a stored process group could not be copied
+
+
+@pytest.mark.usefixtures("in_place", "one_process_group")
+def test_synchronised_norm_refuses_several_processes_without_gpus(
+    image: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = activated_norm("iabn_sync", 4, "ident")
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda group=None: 2)
+
+    with pytest.raises(InvalidOptions, match="on GPUs only"):
+        layer(image)
+    layer.eval()(image)
+
+
+@pytest.mark.parametrize("norm", IN_PLACE)
+def test_a_missing_in_place_abn_is_explained(norm: norms.NormName, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "saticl.models.iabn", None)
+    monkeypatch.delattr("saticl.models.iabn", raising=False)
+
+    with pytest.raises(InvalidOptions, match=r"scripts/install_iabn\.sh.*--model\.norm abn"):
+        activated_norm(norm, 4, "ident")
+
+
+def test_swapped_norms_compute_the_same() -> None:
+    from timm.layers.conv_bn_act import ConvNormAct
+
+    net = nn.Sequential(
+        ConvNormAct(3, 8, 3, act_layer=nn.LeakyReLU, act_kwargs={"negative_slope": 0.1}),
+        ConvNormAct(8, 4, 1, apply_act=False),
+    )
+    swapped = copy.deepcopy(net)
+    swap_norms(swapped, "abn")
+    image = torch.randn(2, 3, 8, 8)
+
+    assert sum(isinstance(module, ABN) for module in swapped.modules()) == 2
+    assert_close(swapped(image), net(image), rtol=1e-4, atol=1e-4)
+    assert_close(swapped.eval()(image), net.eval()(image), rtol=1e-4, atol=1e-4)
+
+
+def test_norms_before_other_activations_are_left_alone() -> None:
+    from timm.layers.conv_bn_act import ConvNormAct
+
+    net = nn.Sequential(ConvNormAct(3, 8, 3, act_layer=nn.SiLU))
+
+    swap_norms(net, "abn")
+
+    assert not any(isinstance(module, ABN) for module in net.modules())
