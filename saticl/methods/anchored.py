@@ -30,6 +30,7 @@ Named = dict[str, Tensor]
 class Anchored(Method):
     """Cross entropy, and a quadratic penalty that subclasses weigh by their idea of importance."""
 
+    asks_teacher = False
     name: ClassVar[str]
     """Of the method, in the keys of its state."""
     kept: ClassVar[tuple[str, ...]]

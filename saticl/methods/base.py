@@ -15,7 +15,7 @@ A method never optimises, moves devices, logs or opens files.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -38,6 +38,10 @@ class Criterion(Protocol):
 
 class Method(nn.Module):
     """Base of all methods: fine-tuning with the given criterion; override what differs."""
+
+    asks_teacher: ClassVar[bool] = True
+    """Whether the terms look at the previous model. Where not, it is never run for them: `old_logits` is empty, and
+    `distillation` is not called."""
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: FrozenOptions | None = None) -> None:
         super().__init__()
@@ -94,8 +98,15 @@ def plain_terms(method: Method, batch: Batch, student: Network, teacher: Network
     new = student(batch.image)
     if teacher is None:
         return method.initial(new, batch.target)
+    if not method.asks_teacher:
+        return method.supervision(new, no_logits(new), batch.target)
     old = teacher(batch.image)
     return {
         **method.supervision(new, old.logits, batch.target),
         **method.distillation(new, old, batch.target),
     }
+
+
+def no_logits(new: Output) -> Logits:
+    """What `supervision` gets in place of the teacher's scores where nobody asked the teacher."""
+    return new.logits.new_empty(0)
