@@ -1,0 +1,98 @@
+"""Two processes do what one does: the same losses, weights and scores from the same total batch."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from saticl.methods import METHODS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+OWN_PART_MATTERS = {"cil", "hciss", "micro"}
+"""Methods whose means run over what a process's part of the batch holds: pixels without a label, attention, pairs of
+images. They agree where all parts are alike."""
+
+pytestmark = pytest.mark.slow
+
+
+def launch(processes: int, *words: object) -> subprocess.CompletedProcess[str]:
+    """Start processes that know each other, on the CPU."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}"]
+    launcher += [f"--main_process_port={port}", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+    launcher += ["--multi_gpu"] if processes > 1 else ["--cpu"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*launcher, *map(str, words)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, str], Path]:
+    """Folders of losses and weights by number of processes and kind of batch."""
+    folders = {}
+    for processes in (1, 2):
+        for kind in ("distinct", "repeated"):
+            folder = tmp_path_factory.mktemp(f"{kind}-{processes}")
+            result = launch(processes, "-m", "tests.processes", folder, kind)
+            assert result.returncode == 0, result.stderr[-3000:]
+            assert (folder / "processes").read_text() == str(processes)
+            folders[processes, kind] = folder
+    return folders
+
+
+@pytest.mark.parametrize("spec", METHODS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("kind", ["distinct", "repeated"])
+def test_losses_and_weights_are_those_of_one_process(
+    kind: str, spec: object, curves: dict[tuple[int, str], Path]
+) -> None:
+    name = spec.name  # type: ignore[attr-defined]
+    if kind == "distinct" and name in OWN_PART_MATTERS:
+        kind = "repeated"
+
+    losses = [json.loads((curves[processes, kind] / f"{name}.json").read_text()) for processes in (1, 2)]
+    weights = [load_file(curves[processes, kind] / f"{name}.safetensors") for processes in (1, 2)]
+
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=1e-7)
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
+
+
+def test_the_command_trains_and_scores_in_two_processes(tiny_tiles: Path, tmp_path: Path) -> None:
+    trained = launch(
+        2, "run.py", "train", "--data-root", tiny_tiles, "--output-folder", tmp_path, "--task.name=222a",
+        "--model.encoder=test_resnet", "--trainer.batch-size=2", "--trainer.max-epochs=1", "--trainer.num-workers=0",
+        "--tracking.uri=none", "--name=run",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    scored = launch(2, "run.py", "test", "--run", tmp_path / "potsdam/222a/run", "--num-workers=0", "--panels=0")
+    assert scored.returncode == 0, scored.stderr[-3000:]
+
+    matrix = json.loads((tmp_path / "potsdam/222a/run/step-0/confusion.json").read_text())["test"]["matrix"]
+    scenes = json.loads((tiny_tiles / "dataset.json").read_text())["scenes"]
+    assert np.sum(matrix) == sum(sum(scene["counts"]) for scene in scenes if scene["split"] == "test")
+    assert trained.stdout.count("overall accuracy") == 1
+
+
+def test_processes_that_do_not_know_each_other_are_refused(tiny_tiles: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "run.py", "train", "--data-root", tiny_tiles, "--output-folder", tmp_path],
+        cwd=REPOSITORY,
+        env={**os.environ, "WORLD_SIZE": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 2
+    assert "started 2 processes that do not know each other" in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,97 @@
+"""Training of every method on invented batches, by one process or by several: started by tests/e2e/test_processes.py.
+
+python -m tests.processes OUT KIND: each process takes its part of every batch of four; the main one writes the losses
+of every iteration and the weights at the end. KIND is `distinct` (four images) or `repeated` (one image, four times,
+for methods whose means depend on what else is in a process's part).
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from saticl.engine import fit
+from saticl.engine.checkpoint import save_tensors
+from saticl.engine.optim import Schedule, build_optimizer
+from saticl.engine.state import Progress
+from saticl.methods import METHODS, MethodSpec
+from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
+from saticl.tracking.journal import Journal
+from saticl.types import Batch
+from tests.contract.test_methods import TASK, networks, prepared
+
+ITERATIONS, IMAGES = 3, 4
+
+
+class Part:
+    """This process's part of every batch."""
+
+    def __init__(self, kind: str, rank: int, world: int) -> None:
+        self.batch_size = IMAGES // world
+        self._kind, self._first = kind, rank * self.batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return ITERATIONS
+
+    def __iter__(self) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(self._epoch)
+        for _ in range(ITERATIONS):
+            images = torch.randn(IMAGES, 3, 16, 16, generator=generator)
+            targets = torch.randint(0, 2, (IMAGES, 16, 16), generator=generator) * TASK.num_old
+            if self._kind == "repeated":
+                images, targets = images[:1].expand_as(images), targets[:1].expand_as(targets)
+            mine = slice(self._first, self._first + self.batch_size)
+            yield Batch(images[mine].contiguous(), targets[mine].to(torch.uint8))
+
+
+def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -> None:
+    """A few iterations of the second step, with rotation distillation."""
+    student, teacher = networks(TASK)
+    optimizer = build_optimizer(OptimizerOptions(target="sgd", lr=0.01), student.parameters())
+    ready, ready_optimizer = accelerator.prepare(student, optimizer)
+    part = Part(kind, accelerator.process_index, accelerator.num_processes)
+    step = fit.Step(
+        task=TASK,
+        options=TrainerOptions(channels_last=False),
+        aug=AugOptions(factor=0.1, factor_icl=0.1),
+        seed=0,
+        folder=folder,
+        accelerator=accelerator,
+        student=ready,
+        teacher=teacher,
+        method=prepared(spec),
+        optimizer=ready_optimizer,
+        schedule=Schedule(SchedulerOptions(target="constant"), optimizer, ITERATIONS, ITERATIONS),
+        normalize=nn.Identity(),
+        training=part,
+        validation=None,
+        targets=None,
+        journal=Journal(folder / "journal.jsonl", enabled=False),
+        report=lambda epoch, values: None,
+    )
+    step.method.begin(student, teacher, fit.device_batches(step, epoch=0))
+    numbers = fit.train_epoch(step, Progress(), epoch=1)
+    if accelerator.is_main_process:
+        losses = {name: value for name, value in numbers.items() if name not in ("lr", "images_per_s")}
+        (folder / f"{spec.name}.json").write_text(json.dumps(losses))
+        save_tensors(folder / f"{spec.name}.safetensors", accelerator.unwrap_model(ready).state_dict())
+
+
+def main(out: str, kind: str) -> None:
+    """Train with every method in turn."""
+    torch.set_num_threads(1)
+    accelerator = Accelerator(cpu=True)
+    (Path(out) / "processes").write_text(str(accelerator.num_processes))
+    for spec in METHODS:
+        train(spec, accelerator, kind, Path(out))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
