@@ -9,6 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from saticl.methods.options import (
+    CILOptions,
+    EWCOptions,
+    HCISSOptions,
+    LGKDOptions,
+    MiCroOptions,
+    PIOptions,
+    PLOPOptions,
+    RWOptions,
+)
 from saticl.options import (
     AugOptions,
     CEOptions,
@@ -53,6 +63,14 @@ class TrainConfig(FrozenOptions):
     ce: CEOptions = CEOptions()
     kd: KDOptions = KDOptions()
     aug: AugOptions = AugOptions()
+    ewc: EWCOptions = EWCOptions()
+    pi: PIOptions = PIOptions()
+    rw: RWOptions = RWOptions()
+    plop: PLOPOptions = PLOPOptions()
+    lgkd: LGKDOptions = LGKDOptions()
+    cil: CILOptions = CILOptions()
+    hciss: HCISSOptions = HCISSOptions()
+    micro: MiCroOptions = MiCroOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from saticl.engine import fit
 from saticl.engine.evaluate import predictions
+from saticl.engine.memory import keep_freed_memory
 from saticl.engine.optim import Schedule, build_optimizer
 from saticl.methods import find, load
 from saticl.methods.criterion import build_criterion
@@ -145,6 +146,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--precision", nargs="+", default=["float32", "bf16"])
     arguments = parser.parse_args()
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     result = {precision: bench_iterations(precision, arguments) for precision in arguments.precision}
     print(

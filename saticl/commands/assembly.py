@@ -131,7 +131,8 @@ def build_method(plan: Plan, device: torch.device) -> Method:
     own = getattr(config, spec.name.replace("-", "_"), None)
     method = load(spec.name)(task, build_criterion(config.ce, weight), config.kd, own)
     if task.step > 0:
-        method.import_state(checkpoint.load_tensors(plan.previous / METHOD_FILE))
+        state = checkpoint.load_tensors(plan.previous / METHOD_FILE)
+        method.import_state(checkpoint.on_device(state, device))
     return method.to(device)
 
 

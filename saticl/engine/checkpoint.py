@@ -106,6 +106,11 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     return load_file(path) if path.is_file() else {}
 
 
+def on_device(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """The same tensors where a method will use them."""
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
 def require_same_protocol(info: StepInfo, task: Task, bands: tuple[str, ...], path: Path) -> None:
     """Refuse to continue from a checkpoint whose past is not this task's past.
 

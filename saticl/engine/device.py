@@ -6,6 +6,7 @@ import sys
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
+from saticl.engine.memory import keep_freed_memory
 from saticl.errors import InvalidOptions
 from saticl.options import ModelOptions, TrainerOptions
 
@@ -47,6 +48,8 @@ def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerato
         mixed_precision=mixed_precision(trainer, model, torch.cuda.is_available()),
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world != accelerator.num_processes:
         raise InvalidOptions(

@@ -228,7 +228,7 @@ def save_progress(step: Step, progress: Progress) -> None:
             "optimizer": step.optimizer.state_dict(),
             "schedule": {"stalls": step.schedule.stalls, "since_best": step.schedule.since_best},
             "scaler": None if scaler is None else scaler.state_dict(),
-            "method": step.method.export_state(),
+            "method": step.method.running_state(),
         },
     )
 
@@ -243,5 +243,5 @@ def restore(step: Step) -> Progress:
     step.schedule.stalls, step.schedule.since_best = state["schedule"]["stalls"], state["schedule"]["since_best"]
     if step.accelerator.scaler is not None and state["scaler"] is not None:
         step.accelerator.scaler.load_state_dict(state["scaler"])
-    step.method.import_state(state["method"])
+    step.method.resume_state(checkpoint.on_device(state["method"], step.accelerator.device))
     return Progress.from_dict(state["progress"])

@@ -28,7 +28,8 @@ def factor(options: SchedulerOptions, iteration: int, total: int, per_epoch: int
     """What the learning rate is multiplied by at `iteration` of `total`.
 
     cosine reaches 0 at the end of the step (the predecessor's restarts after ten epochs); poly is
-    (1 - progress)^power; exp is gamma per epoch; constant and plateau stay at 1. All rise linearly over the first `warmup` share.
+    (1 - progress)^power; exp is gamma per epoch; constant and plateau stay at 1. All rise linearly over the first
+    `warmup` share.
     """
     warm = options.warmup * total
     if iteration < warm:

@@ -49,4 +49,4 @@ def _is_read(path: Path, spec: MethodSpec) -> bool:
     names = {".".join(path[:end]) for end in range(1, len(path) + 1)}
     sections = {other.name.replace("-", "_") for other in METHODS}
     gated = names & ({*GATED} | sections)
-    return not gated or bool(names & spec.reads)
+    return not names & spec.ignores and (not gated or bool(names & spec.reads))

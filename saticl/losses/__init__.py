@@ -14,18 +14,23 @@ from saticl.losses.cross_entropy import (
 from saticl.losses.distillation import (
     distillation,
     label_guided_distillation,
+    sigmoid_distillation,
     unbiased_distillation,
     unlabelled_distillation,
 )
-from saticl.losses.features import feature_mse, local_pod_distance
-from saticl.losses.masking import fold_old, fold_target, masked_mean
+from saticl.losses.features import attended_mse, feature_mse, local_pod_distance
+from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean
 from saticl.losses.overlap import tanimoto, tversky
+from saticl.losses.pseudo_labels import normalised_entropy, old_labels
+from saticl.losses.relations import pixel_contrast, prototype_distillation, relation_distillation
 
 __all__ = [
+    "attended_mse",
     "cross_entropy",
     "distillation",
     "feature_mse",
     "focal",
+    "fold_new",
     "fold_old",
     "fold_target",
     "incremental_bce",
@@ -33,6 +38,12 @@ __all__ = [
     "local_pod_distance",
     "masked_mean",
     "new_class_cross_entropy",
+    "normalised_entropy",
+    "old_labels",
+    "pixel_contrast",
+    "prototype_distillation",
+    "relation_distillation",
+    "sigmoid_distillation",
     "tanimoto",
     "tversky",
     "unbiased_cross_entropy",

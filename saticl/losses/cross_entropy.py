@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saticl.losses.distillation import sigmoid_distillation
 from saticl.losses.masking import fold_old, fold_target, fold_weight, masked_mean
 from saticl.losses.precision import full_precision
 from saticl.types import IGNORE, Labels, Logits, Scalar
@@ -96,9 +97,7 @@ def incremental_bce(
     labelled = loss.where(target != IGNORE, 0).mean()
     if old_logits is None:
         return labelled
-    num_old = old_logits.shape[1]
-    kept = F.binary_cross_entropy_with_logits(logits[:, :num_old], old_logits.sigmoid())
-    return labelled + importance * num_old * kept
+    return labelled + importance * sigmoid_distillation(logits, old_logits)
 
 
 @full_precision

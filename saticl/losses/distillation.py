@@ -45,6 +45,20 @@ def unbiased_distillation(logits: Logits, old_logits: Logits, alpha: float = 1.0
 
 
 @full_precision
+def sigmoid_distillation(logits: Logits, old_logits: Logits) -> Scalar:
+    """Binary cross entropy of the old classes against the teacher's sigmoids: summed over classes, mean over pixels.
+
+    Rebuffi et al., iCaRL, CVPR 2017, arXiv:1611.07725 (the LwF.MC baseline). All pixels count, labelled or not.
+
+    Args:
+        logits: [B, K, H, W]; only the first K_old channels are read.
+        old_logits: [B, K_old, H, W].
+    """
+    num_old = old_logits.shape[1]
+    return num_old * F.binary_cross_entropy_with_logits(logits[:, :num_old], old_logits.sigmoid())
+
+
+@full_precision
 def label_guided_distillation(
     logits: Logits, old_logits: Logits, target: Labels, previous: float = 1.0, novel: float = 1.0
 ) -> Scalar:

@@ -30,6 +30,19 @@ def feature_mse(a: Feature, b: Feature, valid: Tensor | None = None) -> Scalar:
 
 
 @full_precision
+def attended_mse(a: Feature, b: Feature, attention: Tensor) -> Scalar:
+    """Squared difference, averaged over channels, then over places weighted by `attention`; 0 where that is all 0.
+
+    Args:
+        a: [B, D, h, w].
+        b: [B, D, h, w].
+        attention: [B, h, w], at least 0.
+    """
+    total = attention.sum()
+    return (attention * (a - b).square().mean(1)).sum() / total.where(total > 0, 1)
+
+
+@full_precision
 def local_pod_distance(old: Feature, new: Feature, scales: Sequence[int] = (1, 2, 4)) -> Scalar:
     """PLOP's Local POD: distance of squared activations averaged along strips of a pyramid of regions.
 

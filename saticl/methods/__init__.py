@@ -28,6 +28,8 @@ class MethodSpec:
     """Dotted options whose default this method changes. What the user sets wins."""
     reads: frozenset[str] = frozenset()
     """Method-specific options and sections this method reads; setting any other such option is refused."""
+    ignores: frozenset[str] = frozenset()
+    """General options and sections this method does not read, refused too."""
 
 
 METHODS: tuple[MethodSpec, ...] = (
@@ -50,6 +52,92 @@ METHODS: tuple[MethodSpec, ...] = (
         "saticl.methods.mib:MiB",
         defaults={"kd.decoder_factor": 10.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha"}),
+    ),
+    MethodSpec(
+        "lwf",
+        "the scores of old classes stay as the previous model gave them",
+        "Li and Hoiem, ECCV 2016, arXiv:1606.09282",
+        "saticl.methods.lwf:LwF",
+        defaults={"kd.decoder_factor": 100.0},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha"}),
+    ),
+    MethodSpec(
+        "lwf-mc",
+        "LwF with one sigmoid per class instead of a softmax",
+        "Rebuffi et al., CVPR 2017, arXiv:1611.07725",
+        "saticl.methods.lwf_mc:LwFMC",
+        defaults={"kd.decoder_factor": 10.0},
+        reads=frozenset({"kd.decoder_factor"}),
+        ignores=frozenset({"ce", "class_weights"}),
+    ),
+    MethodSpec(
+        "ilt",
+        "LwF, and the encoder's features stay too",
+        "Michieli and Zanuttigh, ICCVW 2019, arXiv:1907.13372",
+        "saticl.methods.ilt:ILT",
+        defaults={"kd.decoder_factor": 100.0, "kd.encoder_factor": 100.0},
+        reads=frozenset({"kd.decoder_factor", "kd.encoder_factor", "kd.alpha"}),
+    ),
+    MethodSpec(
+        "ewc",
+        "weights that the loss was sensitive to are held in place",
+        "Kirkpatrick et al., PNAS 2017, arXiv:1612.00796",
+        "saticl.methods.ewc:EWC",
+        reads=frozenset({"ewc"}),
+    ),
+    MethodSpec(
+        "pi",
+        "weights that lowered the loss are held in place (synaptic intelligence)",
+        "Zenke et al., ICML 2017, arXiv:1703.04200",
+        "saticl.methods.pi:PI",
+        reads=frozenset({"pi"}),
+    ),
+    MethodSpec(
+        "rw",
+        "EWC and PI together (Riemannian walk)",
+        "Chaudhry et al., ECCV 2018, arXiv:1801.10112",
+        "saticl.methods.rw:RW",
+        reads=frozenset({"rw"}),
+    ),
+    MethodSpec(
+        "plop",
+        "labels old classes in the background, keeps features at several scales",
+        "Douillard et al., CVPR 2021, arXiv:2011.11390",
+        "saticl.methods.plop:PLOP",
+        defaults={"model.init_balanced": True},
+        reads=frozenset({"plop"}),
+    ),
+    MethodSpec(
+        "lgkd",
+        "PLOP, and distillation that the labels correct",
+        "Yang et al., ICCV 2023, pp. 18601-18612",
+        "saticl.methods.lgkd:LGKD",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "lgkd"}),
+    ),
+    MethodSpec(
+        "cil",
+        "labels teach new classes, the previous model all other pixels",
+        "Klingner et al., ITSC 2020, arXiv:2005.06050",
+        "saticl.methods.cil:CIL",
+        defaults={"kd.decoder_factor": 1.0},
+        reads=frozenset({"kd.decoder_factor", "cil"}),
+    ),
+    MethodSpec(
+        "hciss",
+        "reconstruction: labels and features guided by what the previous model recognises",
+        "after Rong et al., IEEE TGRS 2022, document 9762919; no code or full text known",
+        "saticl.methods.hciss:HCISS",
+        defaults={"kd.decoder_factor": 10.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "hciss"}),
+    ),
+    MethodSpec(
+        "micro",
+        "reconstruction: MiB, and relations between pixels of all images of a batch",
+        "after Rong et al., IEEE TGRS 2023, document 10188852; no code or full text known",
+        "saticl.methods.micro:MiCro",
+        defaults={"kd.decoder_factor": 10.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "micro"}),
     ),
 )
 

@@ -7,14 +7,15 @@ A method names its terms; the engine sums them, optimises, distributes and saves
     distillation(new, old, target)                later: what the previous model says
 
 and, where a method needs more than outputs: `begin` before the first epoch, `after_backward` once gradients are there,
-`end` after the last epoch, `export_state`/`import_state` for what the next step must know. Rotation distillation wraps
+`end` after the last epoch, `export_state`/`import_state` for what the next step must know, and `running_state`/
+`resume_state` for what an interrupted step must. The engine places states on the device. Rotation distillation wraps
 any method (`rotation.py`), which is why labels and distillation are separate: the labels also see the turned image.
 
 A method never optimises, moves devices, logs or opens files.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -37,6 +38,10 @@ class Criterion(Protocol):
 
 class Method(nn.Module):
     """Base of all methods: fine-tuning with the given criterion; override what differs."""
+
+    asks_teacher: ClassVar[bool] = True
+    """Whether the terms look at the previous model. Where not, it is never run for them: `old_logits` is empty, and
+    `distillation` is not called."""
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: FrozenOptions | None = None) -> None:
         super().__init__()
@@ -68,7 +73,7 @@ class Method(nn.Module):
         """Called once after the last epoch."""
 
     def export_state(self) -> dict[str, Tensor]:
-        """Tensors that the next step, or a resumed one, needs."""
+        """Tensors that the next step needs."""
         return {}
 
     def import_state(self, state: Mapping[str, Tensor]) -> None:
@@ -79,14 +84,29 @@ class Method(nn.Module):
                 "not know: it was trained with another method. Use the same --method for every step."
             )
 
+    def running_state(self) -> dict[str, Tensor]:
+        """Tensors from which an interrupted step continues after an epoch, where `begin` is not called again."""
+        return self.export_state()
+
+    def resume_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `running_state` gave, on the device of the method."""
+        self.import_state(state)
+
 
 def plain_terms(method: Method, batch: Batch, student: Network, teacher: Network | None) -> Terms:
     """All terms of one iteration, without rotation distillation."""
     new = student(batch.image)
     if teacher is None:
         return method.initial(new, batch.target)
+    if not method.asks_teacher:
+        return method.supervision(new, no_logits(new), batch.target)
     old = teacher(batch.image)
     return {
         **method.supervision(new, old.logits, batch.target),
         **method.distillation(new, old, batch.target),
     }
+
+
+def no_logits(new: Output) -> Logits:
+    """What `supervision` gets in place of the teacher's scores where nobody asked the teacher."""
+    return new.logits.new_empty(0)

@@ -14,9 +14,13 @@ from saticl.types import Labels, Logits, Output, Terms
 class FineTuning(Method):
     """Cross entropy on the labels of the step; the upper bound when the task is `offline`."""
 
+    asks_teacher = False
+
 
 class UnbiasedFineTuning(Method):
     """Cross entropy in which background may be any old class; no distillation."""
+
+    asks_teacher = False
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
         """The criterion on scores whose old classes are merged into background."""

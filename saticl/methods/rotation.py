@@ -18,7 +18,7 @@ the student in one call, so they share batch statistics (docs/decisions).
 import torch
 
 from saticl.losses import feature_mse
-from saticl.methods.base import Method, Network
+from saticl.methods.base import Method, Network, no_logits
 from saticl.options import AugOptions
 from saticl.transforms import Dihedral, Rotation, Turn
 from saticl.types import Batch, Feature, Image, Output, Scalar, Terms
@@ -70,17 +70,17 @@ def rotation_terms(
     both = student(torch.cat([batch.image, turned_image]))
     targets = torch.cat([batch.target, turn.mask(batch.target)])
     new, turned = split(both)
+    asked = method.asks_teacher or options.factor_icl > 0
+    old = teacher(batch.image) if asked and teacher is not None else None
     if teacher is None:
         terms = method.initial(both, targets)
+    elif old is None or not method.asks_teacher:
+        terms = method.supervision(both, no_logits(both), targets)
     else:
-        old = teacher(batch.image)
         old_logits = torch.cat([old.logits, turn(old.logits)])
-        terms = {
-            **method.supervision(both, old_logits, targets),
-            **method.distillation(new, old, batch.target),
-        }
-        if options.factor_icl > 0:
-            terms["rotation_kd"] = options.factor_icl * turned_mse(turn, old.pixels, turned.pixels)
+        terms = method.supervision(both, old_logits, targets) | method.distillation(new, old, batch.target)
     if options.factor > 0:
         terms["rotation"] = options.factor * turned_mse(turn, new.pixels, turned.pixels)
+    if options.factor_icl > 0 and old is not None:
+        terms["rotation_kd"] = options.factor_icl * turned_mse(turn, old.pixels, turned.pixels)
     return terms

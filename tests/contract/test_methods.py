@@ -3,11 +3,15 @@
 import ast
 import inspect
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from saticl.config import TrainConfig
+from saticl.engine.checkpoint import load_tensors, save_tensors
+from saticl.errors import InvalidCheckpoint
 from saticl.methods import METHODS, MethodSpec, find, load
 from saticl.methods.base import Method, plain_terms
 from saticl.methods.criterion import build_criterion
@@ -30,7 +34,35 @@ every_rotation = pytest.mark.parametrize("aug", ROTATIONS.values(), ids=ROTATION
 
 def build(spec: MethodSpec, task: Task = TASK) -> Method:
     kd = {name.removeprefix("kd."): value for name, value in spec.defaults.items() if name.startswith("kd.")}
-    return load(spec.name)(task, build_criterion(CEOptions()), KDOptions.model_validate(kd), None)
+    own = getattr(TrainConfig(data_root=Path("tiles")), spec.name.replace("-", "_"), None)
+    return load(spec.name)(task, build_criterion(CEOptions()), KDOptions.model_validate(kd), own)
+
+
+def prepared(spec: MethodSpec, task: Task = TASK) -> Method:
+    """A method at a step, knowing what it left after one iteration of each step before."""
+    method = build(spec, task)
+    if task.step > 0:
+        before = task.at(task.step - 1)
+        earlier = prepared(spec, before)
+        student, teacher = networks(before)
+        batch = batch_of(random_labels(before))
+        earlier.begin(student, teacher, [batch])
+        iterate(earlier, student, teacher, batch)
+        earlier.end(student)
+        method.import_state(earlier.export_state())
+    return method
+
+
+def iterate(method: Method, student: ToySegmenter, teacher: ToySegmenter | None, batch: Batch) -> list[float]:
+    """One update by plain gradient descent; the values of all terms."""
+    student.zero_grad()
+    terms = plain_terms(method, batch, student, teacher)
+    torch.stack(list(terms.values())).sum().backward()
+    terms |= method.after_backward(student)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.sub_(0.05 * parameter.grad)
+    return [term.item() for term in terms.values()]
 
 
 def networks(task: Task = TASK) -> tuple[ToySegmenter, ToySegmenter | None]:
@@ -70,7 +102,7 @@ def test_terms_are_finite_scalars_whose_sum_reaches_the_newest_head(
 ) -> None:
     task = TASK.at(step)
 
-    terms, student = terms_of(build(spec, task), aug, batch_of(random_labels(task)), task)
+    terms, student = terms_of(prepared(spec, task), aug, batch_of(random_labels(task)), task)
     torch.stack(list(terms.values())).sum().backward()
 
     assert terms
@@ -81,7 +113,7 @@ def test_terms_are_finite_scalars_whose_sum_reaches_the_newest_head(
 @every_method
 @every_rotation
 def test_the_rotation_terms_appear_with_their_weight_only(spec: MethodSpec, aug: AugOptions) -> None:
-    terms, _ = terms_of(build(spec), aug, batch_of(random_labels()))
+    terms, _ = terms_of(prepared(spec), aug, batch_of(random_labels()))
 
     assert ({"rotation", "rotation_kd"} <= set(terms)) == (aug.factor > 0)
 
@@ -90,7 +122,7 @@ def test_the_rotation_terms_appear_with_their_weight_only(spec: MethodSpec, aug:
 @every_rotation
 @pytest.mark.parametrize("label", [0, IGNORE, TASK.num_old])
 def test_batches_of_one_label_survive(spec: MethodSpec, aug: AugOptions, label: int) -> None:
-    terms, _ = terms_of(build(spec), aug, batch_of(torch.full((2, 16, 16), label)))
+    terms, _ = terms_of(prepared(spec), aug, batch_of(torch.full((2, 16, 16), label)))
 
     loss = torch.stack(list(terms.values())).sum()
     loss.backward()
@@ -103,8 +135,8 @@ def test_the_same_seed_gives_the_same_terms_and_arguments_stay(spec: MethodSpec,
     batch = batch_of(random_labels())
     before = deepcopy(batch)
 
-    first, _ = terms_of(build(spec), aug, batch)
-    second, _ = terms_of(build(spec), aug, batch)
+    first, _ = terms_of(prepared(spec), aug, batch)
+    second, _ = terms_of(prepared(spec), aug, batch)
 
     assert {name: term.item() for name, term in first.items()} == {name: term.item() for name, term in second.items()}
     torch.testing.assert_close(batch, before, rtol=0, atol=0)
@@ -130,3 +162,78 @@ def test_a_method_is_found_under_any_spelling_and_cites_its_paper(spec: MethodSp
             or "doi" in (module.__doc__ or "").lower()
             or "eq." in (module.__doc__ or "")
         )
+
+
+@every_method
+@pytest.mark.parametrize("step", [0, 1])
+def test_an_interrupted_step_continues_as_if_it_had_not_been(spec: MethodSpec, step: int) -> None:
+    task = TASK.at(step)
+    batch, method = batch_of(random_labels(task)), prepared(spec, task)
+    student, teacher = networks(task)
+    method.begin(student, teacher, [batch])
+    for _ in range(3):
+        iterate(method, student, teacher, batch)
+
+    resumed, copy = prepared(spec, task), deepcopy(student)
+    resumed.resume_state({name: tensor.clone() for name, tensor in method.running_state().items()})
+
+    for _ in range(3):
+        assert iterate(resumed, copy, teacher, batch) == iterate(method, student, teacher, batch)
+    method.end(student)
+    resumed.end(copy)
+    torch.testing.assert_close(resumed.export_state(), method.export_state(), rtol=0, atol=0)
+
+
+@every_method
+def test_the_next_step_starts_from_disk_as_from_memory(spec: MethodSpec, tmp_path: Path) -> None:
+    left = prepared(spec, TASK.at(0))
+    batch = batch_of(random_labels(TASK.at(0)))
+    student, _ = networks(TASK.at(0))
+    left.begin(student, None, [batch])
+    iterate(left, student, None, batch)
+    left.end(student)
+    state = left.export_state()
+    if state:
+        save_tensors(tmp_path / "method.safetensors", state)
+
+    curves = []
+    for given in (state, load_tensors(tmp_path / "method.safetensors")):
+        method, (student, teacher) = build(spec), networks()
+        method.import_state(given)
+        batch = batch_of(random_labels())
+        method.begin(student, teacher, [batch])
+        curves.append([iterate(method, student, teacher, batch) for _ in range(3)])
+
+    assert curves[0] == curves[1]
+
+
+@every_method
+def test_the_state_of_another_method_is_refused(spec: MethodSpec) -> None:
+    with pytest.raises(InvalidCheckpoint, match="another method"):
+        build(spec).import_state({"other.fisher.encoder.weight": torch.zeros(1)})
+
+
+@every_method
+def test_a_teacher_gets_no_gradient_and_keeps_its_weights(spec: MethodSpec) -> None:
+    method, (student, teacher) = prepared(spec), networks()
+    before = deepcopy(teacher.state_dict())
+    method.begin(student, teacher, [batch_of(random_labels())])
+
+    iterate(method, student, teacher, batch_of(random_labels()))
+
+    torch.testing.assert_close(teacher.state_dict(), before, rtol=0, atol=0)
+
+
+SAME_AT_FIRST = ("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "uft", "cil", "hciss", "micro")
+
+
+@pytest.mark.parametrize("name", SAME_AT_FIRST)
+def test_the_first_step_is_plain_training_for_every_method_with_a_softmax(name: str) -> None:
+    curves = []
+    for spec in (find("ft"), find(name)):
+        method, (student, _) = build(spec, TASK.at(0)), networks(TASK.at(0))
+        batch = batch_of(random_labels(TASK.at(0)))
+        method.begin(student, None, [batch])
+        curves.append([iterate(method, student, None, batch) for _ in range(5)])
+
+    assert curves[0] == curves[1]

@@ -400,3 +400,12 @@ def test_the_last_word_of_an_option_suggests_it(path: tuple[str, ...]) -> None:
 
 def test_the_error_for_an_unknown_flag_ignores_its_value() -> None:
     assert "secret" not in str(unknown_flag("--trainer.bach-size=secret", TRAIN))
+
+
+@pytest.mark.parametrize("setting", [("ce.name", "focal"), ("class_weights", "balanced")])
+def test_general_options_that_a_method_has_no_use_for_are_refused(setting: tuple[str, str]) -> None:
+    name, value = setting
+    settings = [Setting(("data_root",), "d", "--data-root"), Setting(("method",), "lwf-mc", "--method")]
+
+    with pytest.raises(InvalidOptions, match=r"no effect on the method lwf-mc: it is read by ft, "):
+        resolve_training([*settings, Setting(tuple(name.split(".")), value, f"--{name}")])

@@ -13,6 +13,15 @@ from tests.strategies import IGNORE, StepCase, step_cases
 
 Loss = Callable[[StepCase], Tensor]
 
+FEATURES = ("attended_mse", "feature_mse", "local_pod", "pixel_contrast", "prototype_", "relation_")
+"""Losses of features, not of scores."""
+
+
+def positions(features: Tensor) -> Tensor:
+    """[B, D, H, W] -> [B·H·W, D]."""
+    return features.movedim(1, -1).flatten(0, -2)
+
+
 LABELLED: dict[str, Loss] = {
     "cross_entropy": lambda case: losses.cross_entropy(case.logits, case.target),
     "cross_entropy_unbiased": lambda case: losses.cross_entropy(case.logits, case.target, case.num_old),
@@ -37,6 +46,15 @@ SOFT: dict[str, Loss] = {
     "unbiased_distillation": lambda case: losses.unbiased_distillation(case.logits, case.old_logits),
     "unlabelled_distillation": lambda case: losses.unlabelled_distillation(case.logits, case.old_logits, case.target),
     "incremental_bce_with_teacher": lambda case: losses.incremental_bce(case.logits, case.target, case.old_logits),
+    "sigmoid_distillation": lambda case: losses.sigmoid_distillation(case.logits, case.old_logits),
+    "attended_mse": lambda case: losses.attended_mse(
+        case.logits, case.logits.detach().square(), (case.target != IGNORE).to(case.logits.dtype)
+    ),
+    "relation_distillation": lambda case: losses.relation_distillation(case.logits, case.logits.detach().flip(1) + 1),
+    "pixel_contrast": lambda case: losses.pixel_contrast(positions(case.logits), case.target.flatten()),
+    "prototype_distillation": lambda case: losses.prototype_distillation(
+        positions(case.logits), positions(case.logits.detach().flip(1) + 1), case.target.flatten(), 6
+    ),
     "feature_mse": lambda case: losses.feature_mse(case.logits, case.logits.detach().square()),
     "local_pod_distance": lambda case: losses.local_pod_distance(case.logits.detach() + 1, case.logits),
 }
@@ -121,7 +139,7 @@ def test_distillation_of_unlabelled_pixels_is_zero_where_all_are_labelled(case: 
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in ALL if not name.startswith(("incremental_bce", "feature_mse", "local_pod"))]
+    "name", [name for name in ALL if not name.startswith(("incremental_bce", "sigmoid_", *FEATURES))]
 )
 @given(case=step_cases())
 def test_a_constant_on_all_scores_of_a_pixel_changes_nothing(name: str, case: StepCase) -> None:
@@ -159,7 +177,7 @@ def test_half_precision_is_computed_in_single_also_inside_autocast(name: str, ca
         inside = ALL[name](half)
 
     assert inside.dtype == torch.float32
-    if name not in {"feature_mse", "local_pod_distance"}:  # their other map is made in half precision here
+    if not name.startswith(FEATURES):  # their other map is made in half precision here
         assert_close(inside, outside, rtol=0, atol=0)
 
 
@@ -170,6 +188,6 @@ def test_double_precision_stays_double(name: str, case: StepCase) -> None:
 
 
 def test_every_exported_loss_is_tested_here() -> None:
-    helpers = {"fold_old", "fold_target", "masked_mean"}
+    helpers = {"fold_new", "fold_old", "fold_target", "masked_mean", "normalised_entropy", "old_labels"}
 
     assert set(losses.__all__) - helpers == {name for name in losses.__all__ if name in ALL}

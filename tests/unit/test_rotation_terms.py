@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from saticl.losses import feature_mse
-from saticl.methods.base import Method
+from saticl.methods.base import Method, plain_terms
 from saticl.methods.criterion import build_criterion
+from saticl.methods.finetuning import FineTuning
 from saticl.methods.mib import MiB
 from saticl.methods.rotation import draw_turn, rotation_terms
 from saticl.options import AugOptions, CEOptions, KDOptions
@@ -92,3 +93,17 @@ def test_every_symmetry_but_the_identity_is_drawn(flip: bool, count: int) -> Non
 
     assert len(drawn) == count
     assert Dihedral() not in drawn
+
+
+@pytest.mark.parametrize(("factor_icl", "asked"), [(0.0, 0), (0.5, 1)])
+def test_a_teacher_that_no_term_needs_is_not_run(factor_icl: float, asked: int) -> None:
+    student, teacher, batch = setting(pointwise=False)
+    seen = []
+    teacher.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    tuning = FineTuning(TASK, build_criterion(CEOptions()), KDOptions())
+
+    plain_terms(tuning, batch, student, teacher)
+    options = AugOptions(factor=0.1, factor_icl=factor_icl)
+    rotation_terms(tuning, options, batch, student, teacher, torch.Generator().manual_seed(0))
+
+    assert len(seen) == asked
