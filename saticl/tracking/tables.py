@@ -62,7 +62,7 @@ def matrix_table(
 ) -> Table:
     """Class groups by steps, mean IoU in percent, and any further columns by name; a row named "all" stands out."""
     table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("classes of step")
+    table.add_column("classes of step", overflow="fold")
     further = more or {}
     for column in [*(f"after step {step}" for step in steps), *further]:
         table.add_column(column, justify="right")
