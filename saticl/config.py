@@ -125,6 +125,13 @@ class TestConfig(FrozenOptions):
     batch_size: Count = Field(8, description="tiles per process and iteration")
     num_workers: Annotated[int, Field(ge=0)] = Field(2, description="loader processes")
     predictions: bool = Field(False, description="write the class map of every tile as GeoTIFF")
+    restricted: bool = Field(
+        False,
+        description="also score each step's classes among themselves: other truth and other outputs left out",
+    )
+    joint: Path | None = Field(
+        None, description="run of the task `offline` on the same data, to compare with (needs --task.step all)"
+    )
     panels: Annotated[int, Field(ge=0)] = Field(6, description="tiles shown in the figure of predictions")
     task: TestTaskOptions = TestTaskOptions()
 

@@ -14,6 +14,7 @@ from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.files import write_json
 from saticl.methods import find
 from saticl.metrics.scores import Scores
+from saticl.tasks import Task
 
 CONFIG_FILE = "config.yaml"
 
@@ -50,6 +51,28 @@ class Finished:
     def model(self) -> Path:
         """Its checkpoint."""
         return self.folder / MODEL_FILE
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A finished step and what its predictions on one split count up to."""
+
+    finished: Finished
+    scores: Scores
+    matrix: NDArray[np.int64]
+    """Rows truth."""
+    restricted: list[NDArray[np.int64]]
+    """One matrix per group of classes among themselves; empty where none was asked for."""
+
+    @property
+    def step(self) -> int:
+        """Its number."""
+        return self.finished.step
+
+    @property
+    def task(self) -> Task:
+        """Its task."""
+        return self.finished.info.task
 
 
 def run_folder(config: TrainConfig, dataset: str) -> Path:

@@ -1,5 +1,6 @@
 """`test`: score finished steps against the full truth; tables, figures, JSON and, on request, georeferenced maps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,17 +8,19 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from saticl.commands.joint import covers_run, find_joint
+from saticl.commands.overview import show_restricted, write_overview
 from saticl.commands.prepared import Prepared, open_prepared
-from saticl.commands.runs import Finished, find_steps, trained_config, write_scores
+from saticl.commands.runs import Finished, Tested, find_steps, trained_config, write_scores
 from saticl.config import TestConfig
 from saticl.engine import checkpoint, scoring
 from saticl.engine.checkpoint import StepInfo
 from saticl.engine.device import make_accelerator
 from saticl.engine.evaluate import predictions
 from saticl.errors import InvalidOptions
-from saticl.files import write_json
 from saticl.geo import raster
-from saticl.metrics.scores import Scores, score, score_groups
+from saticl.metrics.incremental import step_ranges
+from saticl.metrics.scores import score, score_groups
 from saticl.models.segmenter import Segmenter
 from saticl.options import ModelOptions, TrainerOptions
 from saticl.tasks import IGNORE
@@ -26,8 +29,8 @@ from saticl.tiles.index import Tile
 from saticl.tiles.loaders import EvaluationLoader, evaluation_loader
 from saticl.tiles.selection import split_validation
 from saticl.tracking.console import console
-from saticl.tracking.figures import class_scores_figure, confusion_figure, display_image, panels_figure, steps_figure
-from saticl.tracking.tables import groups_by_step, matrix_table, score_table
+from saticl.tracking.figures import class_scores_figure, confusion_figure, display_image, panels_figure
+from saticl.tracking.tables import score_table
 from saticl.transforms.normalize import Normalize
 
 Colour = tuple[int, int, int]
@@ -68,19 +71,16 @@ def test(config: TestConfig) -> None:
         SaticlError: no such run or step, or other data than it was trained on.
     """
     steps = find_steps(config.run, config.task.step)
+    joint = find_joint(config, steps[-1].info)
     accelerator = scoring_accelerator(steps[-1].info)
-    rows = [(finished.step, test_step(config, finished, accelerator)) for finished in steps]
-    if len(rows) == 1 or not accelerator.is_main_process:
+    tested = [test_step(config, finished, accelerator) for finished in steps]
+    beside = None if joint is None else count_joint(config, joint, accelerator)
+    if not accelerator.is_main_process:
         return
-    labels, matrix = groups_by_step(rows, steps[-1].info.task)
-    numbers = [step for step, _ in rows]
-    console.print(
-        matrix_table(labels, numbers, matrix, f"mean IoU over the classes of each step, {config.split} tiles")
-    )
-    folder = steps[0].folder.parent
-    write_json(folder / f"steps-{config.split}.json", {"steps": numbers, "groups": labels, "miou": matrix})
-    steps_figure(matrix, labels, [f"step {step}" for step in numbers], folder / f"steps-{config.split}.png")
-    console.print(f"[dim]{folder}[/]")
+    if config.restricted:
+        show_restricted(tested)
+    if covers_run(config):
+        write_overview(config, tested, beside)
 
 
 def scoring_accelerator(info: StepInfo) -> Accelerator:
@@ -89,35 +89,58 @@ def scoring_accelerator(info: StepInfo) -> Accelerator:
     return make_accelerator(TrainerOptions.model_validate({"precision": names[info.precision]}), ModelOptions())
 
 
-def test_step(config: TestConfig, finished: Finished, accelerator: Accelerator) -> Scores:
+def test_step(config: TestConfig, finished: Finished, accelerator: Accelerator) -> Tested:
     """Score one step and write its tables, figures and, on request, maps."""
-    trained = trained_config(finished.folder)
-    data = open_prepared(config.data_root or trained.data_root, finished.info.dataset)
-    require_same_data(data, finished)
-    tiles = scored_tiles(data, config.split, trained.val_size, trained.seed)
-    scoring_of = Scoring(config, finished, data, tiles, accelerator)
+    scoring_of = open_step(config, finished, accelerator)
     segmenter, info = checkpoint.load_model(finished.model)
-    matrix = scoring.score_tiles(
-        accelerator,
-        segmenter,
-        info,
-        data.root,
-        data.manifest,
-        tiles,
-        unseen=config.task.unseen,
-        batch_size=config.batch_size,
-        num_workers=config.num_workers,
-    )
-    scores = score(matrix, info.task.names, score_groups(info.task.head_sizes))
+    tested = count(scoring_of, segmenter, step_ranges(info.task.head_sizes) if config.restricted else ())
     if accelerator.is_main_process:
-        console.print(score_table(scores, info.task, f"step {info.step}: {config.split} tiles, full truth"))
-        write_results(scoring_of, scores, matrix)
+        console.print(score_table(tested.scores, info.task, f"step {info.step}: {config.split} tiles, full truth"))
+        write_results(scoring_of, tested)
         if config.panels > 0:
             draw_panels(scoring_of, segmenter)
         console.print(f"[dim]{finished.folder}[/]")
     if config.predictions:
         write_predictions(scoring_of, segmenter)
-    return scores
+    return tested
+
+
+def open_step(config: TestConfig, finished: Finished, accelerator: Accelerator) -> Scoring:
+    """The tiles that a finished step is scored on.
+
+    Raises:
+        SaticlError: other data than it was trained on, or no tiles in that split.
+    """
+    trained = trained_config(finished.folder)
+    data = open_prepared(config.data_root or trained.data_root, finished.info.dataset)
+    require_same_data(data, finished)
+    tiles = scored_tiles(data, config.split, trained.val_size, trained.seed)
+    return Scoring(config, finished, data, tiles, accelerator)
+
+
+def count(scoring_of: Scoring, segmenter: Segmenter, groups: Sequence[range] = ()) -> Tested:
+    """Count every pixel once, and again for each group of output indices among themselves."""
+    config, data, task = scoring_of.config, scoring_of.data, scoring_of.info.task
+    matrix, *restricted = scoring.score_tiles_restricted(
+        scoring_of.accelerator,
+        segmenter,
+        scoring_of.info,
+        data.root,
+        data.manifest,
+        scoring_of.tiles,
+        [range(task.num_seen), *groups],
+        unseen=config.task.unseen,
+        batch_size=config.batch_size,
+        num_workers=config.num_workers,
+    )
+    scores = score(matrix, task.names, score_groups(task.head_sizes))
+    return Tested(scoring_of.finished, scores, matrix, restricted)
+
+
+def count_joint(config: TestConfig, joint: Finished, accelerator: Accelerator) -> Tested:
+    """Score the joint run without writing into its folder."""
+    segmenter, _ = checkpoint.load_model(joint.model)
+    return count(open_step(config, joint, accelerator), segmenter)
 
 
 def require_same_data(data: Prepared, finished: Finished) -> None:
@@ -150,9 +173,10 @@ def scored_tiles(data: Prepared, split: str, val_size: float, seed: int) -> list
     return tiles
 
 
-def write_results(scoring_of: Scoring, scores: Scores, matrix: NDArray[np.int64]) -> None:
+def write_results(scoring_of: Scoring, tested: Tested) -> None:
     """JSON and figures of one step."""
     finished, split = scoring_of.finished, scoring_of.config.split
+    scores, matrix = tested.scores, tested.matrix
     write_scores(finished.folder, split, scores, matrix)
     figures = finished.folder / "figures"
     confusion_figure(matrix, scores.names, figures / f"confusion-{split}.png")

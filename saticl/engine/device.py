@@ -1,6 +1,7 @@
 """The accelerator of a run: precision, and a guard against launchers that start independent copies."""
 
 import os
+import sys
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -61,3 +62,24 @@ def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerato
             "give --trainer.precision fp16 or float32."
         )
     return accelerator
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory so far, in MiB: of tensors on a GPU since `forget_peak_memory`, else of this process for ever.
+
+    NaN where the system does not say (Windows).
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "win32":
+        return float("nan")
+    import resource  # not on Windows
+
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Start counting anew, where that is possible: on a GPU."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

@@ -3,7 +3,7 @@
 No logits are gathered: every process counts its own tiles, each exactly once, and the matrices are added.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from saticl.metrics.confusion import Confusion
-from saticl.types import BACKGROUND, Batch
+from saticl.types import BACKGROUND, Batch, Logits
 
 
 def predictions(
     network: nn.Module, batches: Iterable[Batch], normalize: nn.Module, accelerator: Accelerator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (predicted output index, target), both [B, H, W] on the device, one batch at a time, in order.
+    """Yield (predicted output index, target), both [B, H, W] on the device, one batch at a time, in order."""
+    for logits, target in outputs(network, batches, normalize, accelerator):
+        yield logits.argmax(1), target
+
+
+def outputs(
+    network: nn.Module, batches: Iterable[Batch], normalize: nn.Module, accelerator: Accelerator
+) -> Iterator[tuple[Logits, Tensor]]:
+    """Yield (logits [B, K, H, W], target [B, H, W]) on the device, one batch at a time, in order.
 
     The network is used in eval mode and left in the mode it was in.
     """
@@ -31,7 +39,7 @@ def predictions(
             for batch in batches:
                 image = normalize(batch.image.to(accelerator.device, non_blocking=True))
                 target = batch.target.to(accelerator.device, non_blocking=True)
-                yield model(image).logits.argmax(1), target
+                yield model(image).logits, target
     finally:
         model.train(training)
 
@@ -67,3 +75,24 @@ def confusion(
         counts.update(prediction, truth)
     total = accelerator.reduce(counts.matrix, "sum")
     return cast(NDArray[np.int64], total.cpu().numpy())
+
+
+def restricted_confusions(
+    network: nn.Module,
+    batches: Iterable[Batch],
+    normalize: nn.Module,
+    accelerator: Accelerator,
+    groups: Sequence[range],
+) -> list[NDArray[np.int64]]:
+    """A confusion matrix [G, G] for each group of G neighbouring output indices, over all processes, in one pass.
+
+    Both sides are limited to the group: pixels whose truth is outside are left out, and the prediction is the arg-max
+    over the group's logits alone. The group of all K indices gives what `confusion` gives.
+    """
+    counts = [Confusion(len(group), accelerator.device) for group in groups]
+    for logits, target in outputs(network, batches, normalize, accelerator):
+        truth = target.long()
+        for group, count in zip(groups, counts, strict=True):
+            count.update(logits[:, group.start : group.stop].argmax(1), truth - group.start)
+    totals = [accelerator.reduce(count.matrix, "sum") for count in counts]
+    return [cast(NDArray[np.int64], total.cpu().numpy()) for total in totals]

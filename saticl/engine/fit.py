@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from saticl.engine import checkpoint, seed
+from saticl.engine.device import forget_peak_memory, peak_memory_mb
 from saticl.engine.evaluate import confusion
 from saticl.engine.optim import Schedule
 from saticl.engine.state import Progress
@@ -115,8 +116,9 @@ def due(step: Step, progress: Progress) -> bool:
 
 
 def train_epoch(step: Step, progress: Progress, epoch: int) -> dict[str, float]:
-    """One pass over the training tiles; mean terms, learning rate and images per second."""
+    """One pass over the training tiles; mean terms, learning rate, and what it cost in time and memory."""
     step.student.train()
+    forget_peak_memory(step.accelerator.device)
     started = time.perf_counter()
     totals = Totals(epoch, partial(step.accelerator.reduce, reduction="mean"))
     length = len(step.training)
@@ -135,7 +137,16 @@ def train_epoch(step: Step, progress: Progress, epoch: int) -> dict[str, float]:
                 bar.show(totals.means())
     means = totals.means()
     images = length * step.training.batch_size * step.accelerator.num_processes
-    return {**means, "loss": sum(means.values()), "lr": rate, "images_per_s": images / (time.perf_counter() - started)}
+    seconds = time.perf_counter() - started
+    return {
+        **means,
+        "loss": sum(means.values()),
+        "lr": rate,
+        "images_per_s": images / seconds,
+        "seconds": seconds,
+        "iterations": float(length),
+        "peak_memory_mb": peak_memory_mb(step.accelerator.device),
+    }
 
 
 def train_iteration(step: Step, batch: Batch, generator: torch.Generator, update: bool) -> Terms:

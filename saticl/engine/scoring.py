@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from saticl.engine.checkpoint import StepInfo
-from saticl.engine.evaluate import confusion
+from saticl.engine.evaluate import restricted_confusions
 from saticl.models.segmenter import Segmenter
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
@@ -38,10 +38,39 @@ def score_tiles(
 
     Labels are those of all classes seen so far; classes of later steps are background or ignored, as `unseen` says.
     """
+    (matrix,) = score_tiles_restricted(
+        accelerator,
+        segmenter,
+        info,
+        root,
+        manifest,
+        tiles,
+        [range(info.task.num_seen)],
+        unseen=unseen,
+        batch_size=batch_size,
+        num_workers=num_workers,
+    )
+    return matrix
+
+
+def score_tiles_restricted(
+    accelerator: Accelerator,
+    segmenter: Segmenter,
+    info: StepInfo,
+    root: Path,
+    manifest: Manifest,
+    tiles: Sequence[Tile],
+    groups: Sequence[range],
+    *,
+    unseen: Literal["background", "ignore"] = "background",
+    batch_size: int,
+    num_workers: int,
+) -> list[NDArray[np.int64]]:
+    """As `score_tiles`, a matrix for each group of output indices, with truth and arg-max limited to the group."""
     segmenter.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalize = Normalize(info.mean, info.std).to(accelerator.device)
     table, channels = info.task.eval_table(unseen), len(info.bands)
     dataset = TileDataset(root, tiles, table, manifest, channels, augment=None, owned=True)
     rank, world = accelerator.process_index, accelerator.num_processes
     loader = evaluation_loader(dataset, batch_size, num_workers, rank, world)
-    return confusion(segmenter, loader, normalize, accelerator, info.task.num_seen)
+    return restricted_confusions(segmenter, loader, normalize, accelerator, groups)

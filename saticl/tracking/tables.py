@@ -1,7 +1,7 @@
 """Scores as tables for the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -53,32 +53,50 @@ GROUP_LABELS = {
 }
 
 
-def groups_by_step(rows: Sequence[tuple[int, Scores]], task: Task) -> tuple[list[str], list[list[float]]]:
-    """Mean IoU of every step's classes (rows) after every scored step (columns); NaN where not learned yet."""
-    sizes = task.at(task.num_steps - 1).head_sizes
-    starts = [sum(sizes[:step]) for step in range(len(sizes))]
-    labels, matrix = [], []
-    for step, names in enumerate(task.protocol.groups):
-        labels.append(f"{step}: {', '.join(names)}")
-        matrix.append(
-            [_mean_iou(scores, range(max(1, starts[step]), starts[step] + sizes[step])) for _, scores in rows]
-        )
-    labels.append("all")
-    matrix.append([scores.value("all.iou") for _, scores in rows])
-    return labels, matrix
-
-
-def _mean_iou(scores: Scores, indices: range) -> float:
-    known = [index for index in indices if index < len(scores.names) and scores.classes.support[index] > 0]
-    return sum(float(scores.classes.iou[index]) for index in known) / len(known) if known else float("nan")
-
-
-def matrix_table(labels: Sequence[str], steps: Sequence[int], matrix: Sequence[Sequence[float]], title: str) -> Table:
-    """Class groups by steps, mean IoU in percent."""
+def matrix_table(
+    labels: Sequence[str],
+    steps: Sequence[int],
+    matrix: Sequence[Sequence[float]],
+    title: str,
+    more: Mapping[str, Sequence[float]] | None = None,
+) -> Table:
+    """Class groups by steps, mean IoU in percent, and any further columns by name; a row named "all" stands out."""
     table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("classes of step")
-    for step in steps:
-        table.add_column(f"after step {step}", justify="right")
-    for label, row in zip(labels, matrix, strict=True):
-        table.add_row(label, *(percent(value) for value in row), style="bold" if label == "all" else None)
+    table.add_column("classes of step", overflow="fold")
+    further = more or {}
+    for column in [*(f"after step {step}" for step in steps), *further]:
+        table.add_column(column, justify="right")
+    for index, (label, row) in enumerate(zip(labels, matrix, strict=True)):
+        values = [*row, *(column[index] for column in further.values())]
+        table.add_row(label, *map(percent, values), style="bold" if label == "all" else None)
+    return table
+
+
+SUMMARY_LABELS = {
+    "final": "mIoU after the last step",
+    "average": "average incremental mIoU",
+    "base": "step 0",
+    "added": "after step 0",
+    "harmonic": "harmonic mean of these two",
+    "forgetting": "forgetting",
+    "backward_transfer": "backward transfer",
+    "plasticity": "plasticity",
+    "joint": "mIoU of the joint run",
+    "intransigence": "intransigence",
+    "gap": "gap to the joint run",
+    "relative_gap": "gap, in % of the joint run",
+    "share_of_joint": "mean share of the joint run",
+}
+
+
+def summary_table(summary: Mapping[str, float], title: str) -> Table:
+    """The numbers of a whole run in percent, with the background where that makes another number."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("")
+    table.add_column("%", justify="right")
+    table.add_column("with background", justify="right")
+    for name, label in SUMMARY_LABELS.items():
+        if name in summary:
+            other = summary.get(f"{name}_with_background")
+            table.add_row(label, percent(summary[name]), "" if other is None else percent(other))
     return table

@@ -2,18 +2,26 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import torch
 import yaml
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from saticl import cli
 from saticl.engine import fit
-from saticl.engine.checkpoint import read_info
+from saticl.engine.checkpoint import load_model, read_info
+from saticl.files import to_json
+from saticl.metrics.incremental import over_steps, true_iou
+from saticl.tiles.dataset import TileDataset
+from saticl.tiles.index import read_index
+from saticl.tiles.manifest import Manifest
+from saticl.transforms.normalize import Normalize
 
 SMALL = [
     "--model.encoder=test_resnet",
@@ -108,6 +116,113 @@ def test_figures_and_the_table_over_steps_are_written(two_steps: Path) -> None:
     table = json.loads((two_steps / "steps-test.json").read_text())
     assert table["steps"] == [0, 1, 2]
     assert (two_steps / "steps-test.png").is_file()
+
+
+def test_the_whole_run_is_summed_up_and_follows_from_the_matrices_of_its_steps(two_steps: Path) -> None:
+    document = json.loads((two_steps / "steps-test.json").read_text())
+    matrices = [json.loads((two_steps / f"step-{step}" / "confusion.json").read_text()) for step in range(3)]
+    iou = [true_iou(one["test"]["matrix"]) for one in matrices]
+
+    run = over_steps(iou, (3, 2, 2))
+
+    assert (document["split"], document["unseen"], document["joint"]) == ("test", "background", None)
+    assert document["summary"] == to_json(run.summary)
+    assert document["forgetting"] == run.forgetting.tolist()
+    assert np.array_equal(np.array(document["miou"][:3], float).T, run.by_step, equal_nan=True)
+    assert document["miou"][3] == pytest.approx(run.all.tolist())
+    assert [row["iou"][2] for row in document["classes"]] == to_json(iou[2])
+
+
+@pytest.fixture(scope="module")
+def joint(tiny_tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that learned all classes at once, in the dataset's order and not in that of the protocol."""
+    return train(tiny_tiles, tmp_path_factory.mktemp("joint"), "--method=ft", "--task.name=offline")
+
+
+def test_a_joint_run_is_compared_class_by_class_by_name(two_steps: Path, joint: Path) -> None:
+    common = ["--num-workers=0", "--panels=0", "--split=val"]
+    written = {path: path.stat().st_mtime_ns for path in joint.rglob("*")}
+    code, text = invoke("test", "--run", two_steps, "--task.step=all", "--joint", joint, *common)
+    document = json.loads((two_steps / "steps-val.json").read_text())
+    untouched = written == {path: path.stat().st_mtime_ns for path in joint.rglob("*")}
+    scores = json.loads((joint / "step-0" / "scores.json").read_text())["val"]
+    of_class = {row["name"]: row["iou"] for row in scores["classes"]}
+
+    assert code == 0, text
+    assert untouched
+    for group, value in zip(
+        read_info(two_steps / "step-2" / "model.safetensors").groups, document["joint"]["miou_of_groups"], strict=True
+    ):
+        assert value == pytest.approx(np.mean([of_class[name] for name in group]))
+    assert document["summary"]["joint"] == pytest.approx(scores["groups"]["all"]["iou"])
+    assert document["summary"]["gap"] == pytest.approx(scores["groups"]["all"]["iou"] - document["miou"][3][2])
+    assert {"intransigence", "relative_gap", "share_of_joint"} <= document["summary"].keys()
+    assert "gap to the joint run" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--task.step=2"], "--joint compares whole runs"),
+        (["--task.step=all", "--joint=nowhere"], "nowhere holds no finished step"),
+        (["--task.step=all", "--joint=ITSELF"], "learned potsdam/222a in 3 steps, not all classes at once"),
+    ],
+)
+def test_a_joint_run_that_cannot_be_compared_is_refused_before_anything_is_scored(
+    words: list[str], sentence: str, two_steps: Path, joint: Path
+) -> None:
+    given = [word.replace("ITSELF", str(two_steps)) for word in words]
+
+    code, text = invoke("test", "--run", two_steps, "--joint", joint, *given)
+
+    assert code == 2, text
+    assert sentence in " ".join(text.split())
+    assert "step 0:" not in text
+
+
+def test_a_joint_run_scored_on_other_pixels_is_refused(two_steps: Path, joint: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(joint, tmp_path / "joint")
+    config = other / "step-0" / "config.yaml"
+    config.write_text(config.read_text().replace("val_size: 0.3", "val_size: 0.6"))
+
+    code, text = invoke(
+        "test", "--run", two_steps, "--task.step=all", "--split=val", "--num-workers=0", "--panels=0", "--joint", other
+    )
+
+    assert code == 2, text
+    assert "train both with the same --val-size and --seed" in " ".join(text.split())
+
+
+def test_restricted_scores_are_an_argmax_among_the_classes_of_a_step(two_steps: Path, tiny_tiles: Path) -> None:
+    code, text = invoke("test", "--run", two_steps, "--task.step=all", "--num-workers=0", "--panels=0", "--restricted")
+    restricted = json.loads((two_steps / "steps-test.json").read_text())["restricted"]
+    truth, logits = _logits_of_every_pixel(two_steps / "step-2" / "model.safetensors", tiny_tiles)
+
+    assert code == 0, text
+    assert [[value is None for value in row] for row in restricted] == [
+        [False] * 3,
+        [True, False, False],
+        [True, True, False],
+    ]
+    for row, group in zip(restricted, ([1, 2], [3, 4], [5, 6]), strict=True):
+        inside = np.isin(truth, group)
+        guess = np.array(group)[logits[inside][:, group].argmax(1)]
+        iou = [
+            np.sum((guess == one) & (truth[inside] == one)) / np.sum((guess == one) | (truth[inside] == one))
+            for one in group
+        ]
+        assert row[2] == pytest.approx(np.mean(iou), abs=1e-3)
+
+
+def test_the_journal_says_what_an_epoch_took(two_steps: Path) -> None:
+    events = [json.loads(line) for line in (two_steps / "step-1" / "journal.jsonl").read_text().splitlines()]
+    epochs = [event for event in events if event["event"] == "epoch"]
+
+    for event in epochs:
+        assert event["seconds"] > 0
+        assert event["iterations"] >= 1
+        assert event["images_per_s"] == pytest.approx(4 * event["iterations"] / event["seconds"])
+        assert 50 < event["peak_memory_mb"] < 1e5
 
 
 def test_predictions_lie_where_their_tiles_lie(two_steps: Path, tiny_tiles: Path) -> None:
@@ -260,3 +375,19 @@ def _assert_same_weights(first: Path, second: Path) -> None:
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         assert tensor.equal(theirs[name]), name
+
+
+def _logits_of_every_pixel(model: Path, tiles: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Truth [N] and logits [N, K] of the test scenes' pixels, tile by tile and without the program's evaluation."""
+    segmenter, info = load_model(model)
+    manifest, normalize = Manifest.load(tiles), Normalize(info.mean, info.std)
+    chosen = [tile for tile in read_index(tiles) if tile.split == "test"]
+    dataset = TileDataset(tiles, chosen, info.task.eval_table(), manifest, None, augment=None, owned=True)
+    truths, rows = [], []
+    with torch.no_grad():
+        for index in range(len(dataset)):
+            sample = dataset[index]
+            logits = segmenter.eval()(normalize(sample.image[None])).logits[0]
+            truths.append(sample.target.flatten().numpy())
+            rows.append(logits.flatten(1).T.float().numpy())
+    return np.concatenate(truths), np.concatenate(rows)

@@ -18,7 +18,9 @@ SCORES: Mapping[str, str] = {
     "val_miou": "mIoU",
 }
 """What a validation writes into the journal, and how it is called in a legend."""
-NOT_TERMS = {"event", "time", "epoch", "loss", "lr", "best", "images_per_s", *SCORES}
+COSTS = {"images_per_s", "seconds", "iterations", "peak_memory_mb"}
+"""What an epoch took, on the machine it ran on."""
+NOT_TERMS = {"event", "time", "epoch", "loss", "lr", "best", *COSTS, *SCORES}
 """Entries of an epoch that are no term of the loss; everything else is one."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 """Told apart by colour-blind readers too (Okabe and Ito, extended)."""
