@@ -139,7 +139,8 @@ class KDOptions(FrozenOptions):
     """Knowledge distillation from the previous step; every method brings its own defaults."""
 
     decoder_factor: NotNegative = Field(
-        0.0, description="weight of the distillation of logits (mib 10, lwf 100, ilt 100, lwf-mc 10)"
+        0.0,
+        description="weight of the distillation of logits (default: mib 1, lwf 100, ilt 100, lwf-mc 10; published for mib: 10)",
     )
     encoder_factor: NotNegative = Field(0.0, description="weight of the distillation of encoder features (ilt 100)")
     alpha: Positive = Field(1.0, description="factor on the teacher's logits: above 1 hardens its labels")
@@ -152,7 +153,7 @@ class AugOptions(FrozenOptions):
     factor_icl: NotNegative = Field(
         0.0, description="weight: features of the turned image = turned features of the previous model"
     )
-    flip: bool = Field(True, description="mirror too: eight symmetries instead of four")
+    flip: bool = Field(True, description="mirror half of the time: eight symmetries instead of four")
     fixed_angles: bool = Field(
         True, description="exact quarter turns; --aug.no-fixed-angles: any angle, corners ignored"
     )

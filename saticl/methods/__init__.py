@@ -50,7 +50,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "models the background: unbiased cross entropy and distillation, classifier from the background",
         "Cermelli et al., CVPR 2020, arXiv:2002.00718",
         "saticl.methods.mib:MiB",
-        defaults={"kd.decoder_factor": 10.0, "model.init_balanced": True},
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha"}),
     ),
     MethodSpec(
@@ -128,7 +128,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "reconstruction: labels and features guided by what the previous model recognises",
         "after Rong et al., IEEE TGRS 2022, document 9762919; no code or full text known",
         "saticl.methods.hciss:HCISS",
-        defaults={"kd.decoder_factor": 10.0, "model.init_balanced": True},
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "hciss"}),
     ),
     MethodSpec(
@@ -136,7 +136,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "reconstruction: MiB, and relations between pixels of all images of a batch",
         "after Rong et al., IEEE TGRS 2023, document 10188852; no code or full text known",
         "saticl.methods.micro:MiCro",
-        defaults={"kd.decoder_factor": 10.0, "model.init_balanced": True},
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "micro"}),
     ),
 )

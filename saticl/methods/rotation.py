@@ -25,10 +25,12 @@ from saticl.types import Batch, Feature, Image, Output, Scalar, Terms
 
 
 def draw_turn(options: AugOptions, generator: torch.Generator) -> Turn:
-    """A symmetry other than the identity, or any angle of whole degrees where `fixed_angles` is off."""
+    """A symmetry other than the identity; where `fixed_angles` is off, a whole angle, half of them mirrored too."""
     if options.fixed_angles:
         return Dihedral.random(generator, flip=options.flip)
-    return Rotation(float(torch.randint(1, 360, (), generator=generator)))
+    degrees = int(torch.randint(1, 360, (), generator=generator))
+    mirror = options.flip and bool(torch.randint(2, (), generator=generator))
+    return Rotation(degrees, mirror)
 
 
 def jitter(image: Image, generator: torch.Generator, strength: float = 0.1) -> Image:

@@ -15,9 +15,10 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Rotation:
-    """Turn counter-clockwise about the centre, in a frame of unchanged size."""
+    """Mirror left-right first, then turn counter-clockwise about the centre, in a frame of unchanged size."""
 
     degrees: float
+    mirror: bool = False
 
     def __call__(self, tensor: Tensor) -> Tensor:
         """Turn images, scores or features [B, C, H, W], bilinearly, with 0 outside; the dtype stays."""
@@ -55,4 +56,4 @@ class Rotation:
         angle = math.radians(self.degrees)
         row = math.sin(angle) * right + math.cos(angle) * down
         column = math.cos(angle) * right - math.sin(angle) * down
-        return row + middle_row, column + middle_column
+        return row + middle_row, (-column if self.mirror else column) + middle_column

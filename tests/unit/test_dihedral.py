@@ -114,9 +114,10 @@ def test_the_same_seed_draws_the_same_symmetries() -> None:
 
 
 @pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("size", [7, 8])
-def test_a_free_rotation_by_quarters_is_the_exact_one(quarters: int, size: int) -> None:
-    exact, free = Dihedral(quarters), Rotation(90.0 * quarters)
+def test_a_free_rotation_by_quarters_is_the_exact_one(quarters: int, mirror: bool, size: int) -> None:
+    exact, free = Dihedral(quarters, mirror), Rotation(90.0 * quarters, mirror)
     x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
     labels = x.argmax(1)
 
