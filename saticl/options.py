@@ -140,7 +140,7 @@ class KDOptions(FrozenOptions):
 
     decoder_factor: NotNegative = Field(
         0.0,
-        description="weight of the distillation of logits (default: mib 1, lwf 100, ilt 100, lwf-mc 10; published for mib: 10)",
+        description="weight of the distillation of logits (mib 1, published 10; lwf 100, ilt 100, lwf-mc 10)",
     )
     encoder_factor: NotNegative = Field(0.0, description="weight of the distillation of encoder features (ilt 100)")
     alpha: Positive = Field(1.0, description="factor on the teacher's logits: above 1 hardens its labels")

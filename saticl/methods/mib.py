@@ -14,8 +14,8 @@ background's classifier (eq. 10; `Segmenter.grow`, on by default for this method
 Deviation: λ is 1 unless set. The published 10 belongs to 16 old classes (VOC 15-5; 100 in 15-1), and the term is a
 mean over old classes: with the two to six of aerial tasks 10 outweighs the labels, and new classes are not learned
 within a few hundred iterations (docs/decisions/0013). Deviation: the supervised term averages over valid pixels, not
-over all: tiles may hold ignored pixels, and MiB's own data do not. Deviation: ignored pixels stay ignored; the published
-code trains them as background.
+over all: tiles may hold ignored pixels, and MiB's own data do not. Deviation: ignored pixels stay ignored; the
+published code trains them as background.
 """
 
 from saticl.losses import unbiased_distillation
