@@ -14,6 +14,9 @@ SaticlError                 one sentence for the user; the command line prints i
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MANY = 40
+"""More names than this are not listed in a message."""
+
 
 class SaticlError(Exception):
     """Base of all errors that a user can cause: the message says what, where, and what to do."""
@@ -40,10 +43,13 @@ class UnknownName(SaticlError):
 
     def __init__(self, what: str, name: str, valid: Iterable[str], where: str = "") -> None:
         valid = list(valid)
-        near = get_close_matches(name, valid, n=1, cutoff=0.5)
+        near = get_close_matches(name, valid, n=6, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        shown = ", ".join(valid[:40]) + (f", ... ({len(valid)} in all)" if len(valid) > 40 else "")
-        super().__init__(f"There is no {what} {name!r}{where}.{hint} Valid: {shown}.")
+        if len(valid) <= MANY:
+            known = f"Valid: {', '.join(valid)}."
+        else:
+            known = f"There are {len(valid)}" + (f", among them {', '.join(near)}." if near else ".")
+        super().__init__(f"There is no {what} {name!r}{where}.{hint} {known}")
 
 
 class InvalidCheckpoint(SaticlError):

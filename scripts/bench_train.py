@@ -68,7 +68,7 @@ def make_step(name: str, accelerator: Accelerator, arguments: argparse.Namespace
         teacher=Teacher(previous), method=load(method)(TASK, build_criterion(CEOptions()), kd),
         optimizer=prepared_optimizer, schedule=Schedule(SchedulerOptions(), optimizer, 1000, 100),
         normalize=Normalize((0.0,) * 3, (1.0,) * 3).to(accelerator.device), training=None, validation=None,  # type: ignore[arg-type]
-        targets=None, journal=Journal(Path("unused.jsonl"), enabled=False), report=lambda epoch, values: None,
+        targets=None, journal=Journal(Path("unused.jsonl"), enabled=False),
     )  # fmt: skip
 
 

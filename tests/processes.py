@@ -74,7 +74,6 @@ def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -
         validation=None,
         targets=None,
         journal=Journal(folder / "journal.jsonl", enabled=False),
-        report=lambda epoch, values: None,
     )
     step.method.begin(student, teacher, fit.device_batches(step, epoch=0))
     numbers = fit.train_epoch(step, Progress(), epoch=1)

@@ -157,7 +157,7 @@ def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader,
     )
 
 
-def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo, report: fit.Report) -> fit.Step:
+def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> fit.Step:
     """All live objects of a step, on the device of this process.
 
     Raises:
@@ -196,7 +196,6 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo, report: fit
         validation=validation,
         targets=targets,
         journal=Journal(plan.folder / "journal.jsonl", enabled=accelerator.is_main_process),
-        report=report,
     )
 
 

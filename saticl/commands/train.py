@@ -52,13 +52,13 @@ def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Acc
         return
     info = describe(plan, accelerator.mixed_precision)
     seed_everything(config.seed, task.step)
+    step = build_step(plan, accelerator, info)
     tracker = open_tracker(config.tracking, config.output_folder, run, task.step, accelerator.is_main_process)
 
     def report(epoch: int, values: dict[str, float]) -> None:
         say(accelerator, epoch_line(epoch, values))
         tracker.metrics(values, epoch)
 
-    step = build_step(plan, accelerator, info, report)
     tracker.params(config.model_dump(mode="json"))
     if accelerator.is_main_process:
         write_atomically(plan.folder / CONFIG_FILE, config.to_yaml())
@@ -66,7 +66,7 @@ def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Acc
     accelerator.wait_for_everyone()
     status: Status = "FAILED"
     try:
-        fit.fit(step)
+        fit.fit(step, report)
         scores = finish(plan, info, step)
         tracker.metrics({f"full_truth.{name}": value for name, value in scores.values().items()}, 0)
         tracker.artifact(plan.folder / "figures")

@@ -63,8 +63,6 @@ class Step:
     targets: list[Tensor] | None
     """Validation labels with the teacher's old classes; None: those of the loader (step 0)."""
     journal: Journal
-    report: Report
-    """Told the numbers of every epoch, for people and for tracking."""
 
     @property
     def rotates(self) -> bool:
@@ -77,8 +75,12 @@ class Step:
         return self.folder / "last" / "state.pt"
 
 
-def fit(step: Step) -> Progress:
+def fit(step: Step, report: Report) -> Progress:
     """Train one step until its budget or patience ends; the best weights are then in `best_weights(step)`.
+
+    Args:
+        step: the live objects.
+        report: told the numbers of every epoch, for people and for tracking.
 
     Raises:
         NonFiniteLoss: naming the term; the last complete epoch stays on disk.
@@ -97,7 +99,7 @@ def fit(step: Step) -> Progress:
         if due(step, progress):
             numbers |= validate(step, progress)
         step.journal.write("epoch", epoch=epoch, **numbers)
-        step.report(epoch, numbers)
+        report(epoch, numbers)
         save_progress(step, progress)
     step.method.end(step.accelerator.unwrap_model(step.student))
     return progress

@@ -329,6 +329,15 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_step_that_cannot_start_is_not_tracked(tiny_tiles: Path, tmp_path: Path) -> None:
+    code, _ = invoke(
+        "train", "--data-root", tiny_tiles, "--output-folder", tmp_path, "--task.name=222a", "--task.step=1"
+    )
+
+    assert code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_checkpoint_of_another_protocol_is_refused(two_steps: Path, tiny_tiles: Path, tmp_path: Path) -> None:
     code, text = invoke(
         "train", "--data-root", tiny_tiles, "--output-folder", tmp_path, *SMALL, "--task.name=321", "--task.step=1",

@@ -29,7 +29,9 @@ def test_a_class_without_any_pixel_in_training_is_refused(tiny_tiles: Path, tmp_
     assert not output.exists()
 
 
-@pytest.mark.parametrize(("content", "sentence"), [("2s: [[a]]", "is not understood"), (": [", "cannot be read as YAML")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [("2s: [[a]]", "is not understood"), (": [", "cannot be read as YAML")]
+)
 def test_a_file_of_tasks_is_read_or_explained(content: str, sentence: str, tiny_tiles: Path, tmp_path: Path) -> None:
     file = tmp_path / "tasks.yaml"
     file.write_text(content)
