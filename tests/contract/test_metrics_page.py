@@ -27,7 +27,11 @@ def test_everything_named_there_exists() -> None:
     assert NAMED - known == set()
 
 
-@pytest.mark.parametrize("names", [SUMMARY, {*score_groups((2, 1))} - {"background"}, MEASURES, COSTS], ids=str)
+@pytest.mark.parametrize(
+    "names",
+    [SUMMARY, {*score_groups((2, 1))} - {"background"}, MEASURES, COSTS],
+    ids=["summary", "groups", "measures", "costs"],
+)
 def test_every_score_has_a_definition(names: set[str]) -> None:
     assert set(names) - NAMED == set()
 
