@@ -20,6 +20,7 @@ from saticl.engine.optim import Schedule, build_optimizer
 from saticl.engine.state import Progress
 from saticl.methods import METHODS, MethodSpec
 from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
+from saticl.tracking.figures.curves import NOT_TERMS
 from saticl.tracking.journal import Journal
 from saticl.types import Batch
 from tests.contract.test_methods import TASK, networks, prepared
@@ -78,7 +79,7 @@ def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -
     step.method.begin(student, teacher, fit.device_batches(step, epoch=0))
     numbers = fit.train_epoch(step, Progress(), epoch=1)
     if accelerator.is_main_process:
-        losses = {name: value for name, value in numbers.items() if name not in ("lr", "images_per_s")}
+        losses = {name: value for name, value in numbers.items() if name not in NOT_TERMS or name == "loss"}
         (folder / f"{spec.name}.json").write_text(json.dumps(losses))
         save_tensors(folder / f"{spec.name}.safetensors", accelerator.unwrap_model(ready).state_dict())
 

@@ -15,7 +15,7 @@ from saticl.commands.runs import Finished, Tested, find_steps, trained_config, w
 from saticl.config import TestConfig
 from saticl.engine import checkpoint, scoring
 from saticl.engine.checkpoint import StepInfo
-from saticl.engine.device import make_accelerator
+from saticl.engine.device import leave_together, make_accelerator
 from saticl.engine.evaluate import predictions
 from saticl.errors import InvalidOptions
 from saticl.geo import raster
@@ -75,12 +75,11 @@ def test(config: TestConfig) -> None:
     accelerator = scoring_accelerator(steps[-1].info)
     tested = [test_step(config, finished, accelerator) for finished in steps]
     beside = None if joint is None else count_joint(config, joint, accelerator)
-    if not accelerator.is_main_process:
-        return
-    if config.restricted:
+    if accelerator.is_main_process and config.restricted:
         show_restricted(tested)
-    if covers_run(config):
+    if accelerator.is_main_process and covers_run(config):
         write_overview(config, tested, beside)
+    leave_together(accelerator)
 
 
 def scoring_accelerator(info: StepInfo) -> Accelerator:

@@ -11,7 +11,7 @@ from saticl.commands.runs import CONFIG_FILE, already_finished, run_folder, writ
 from saticl.config import TrainConfig
 from saticl.engine import checkpoint, fit, scoring
 from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
-from saticl.engine.device import make_accelerator
+from saticl.engine.device import leave_together, make_accelerator
 from saticl.engine.seed import seed_everything
 from saticl.errors import InvalidOptions
 from saticl.files import write_atomically
@@ -40,6 +40,7 @@ def train(config: TrainConfig) -> None:
     for task in tasks:
         train_step(config, data, task, accelerator)
         accelerator.free_memory()
+    leave_together(accelerator)
 
 
 def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Accelerator) -> None:

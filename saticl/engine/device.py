@@ -38,6 +38,12 @@ def mixed_precision(trainer: TrainerOptions, model: ModelOptions, cuda: bool) ->
     return "fp16" if cuda and not torch.cuda.is_bf16_supported() else "bf16"
 
 
+def leave_together(accelerator: Accelerator) -> None:
+    """End a command on all processes at once: one that exits while another still works may abort both."""
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+
+
 def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerator:
     """The accelerator, with as many processes as the launcher says.
 

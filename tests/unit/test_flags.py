@@ -189,7 +189,7 @@ def test_the_command_line_of_the_predecessor_is_understood() -> None:
             "trainer": {"batch_size": 8, "amp": True, "patience": 25},
             "optimizer": {"lr": 1e-3},
             "scheduler": {"target": "cosine"},
-            "kd": {"decoder_factor": 10.0},
+            "kd": {"decoder_factor": 1.0},
             "in_channels": 3,
             "aug": {"factor": 0.1, "factor_icl": 0.1, "fixed_angles": True},
             "name": "rgb-mib-cd",
@@ -321,7 +321,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
     ]
 
     assert KDOptions().decoder_factor == 0
-    assert factors == [10, 2, 3, 4, 5]
+    assert factors == [1, 2, 3, 4, 5]
     assert resolve_training([*one, *two]).trainer.patience == 2
 
 
@@ -337,7 +337,7 @@ def test_the_method_may_be_chosen_in_a_file_or_the_environment(tmp_path: Path) -
     environment = from_environment({"SATICL_METHOD": "mib"}, TRAIN)
 
     assert resolve_training(file).kd.decoder_factor == 0
-    assert resolve_training([*file, *environment]).kd.decoder_factor == 10
+    assert resolve_training([*file, *environment]).kd.decoder_factor == 1
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
