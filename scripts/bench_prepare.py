@@ -22,6 +22,8 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from saticl.datasets.isprs import COLOURS, PALETTE
 from saticl.datasets.potsdam import TRAIN
 from saticl.geo.palette import encode
