@@ -16,6 +16,7 @@ from torch import nn
 
 from saticl.engine import fit
 from saticl.engine.checkpoint import save_tensors
+from saticl.engine.device import leave_together
 from saticl.engine.optim import Schedule, build_optimizer
 from saticl.engine.state import Progress
 from saticl.methods import METHODS, MethodSpec
@@ -91,6 +92,7 @@ def main(out: str, kind: str) -> None:
     (Path(out) / "processes").write_text(str(accelerator.num_processes))
     for spec in METHODS:
         train(spec, accelerator, kind, Path(out))
+    leave_together(accelerator)
 
 
 if __name__ == "__main__":
