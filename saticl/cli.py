@@ -29,7 +29,7 @@ from saticl.options import FrozenOptions
 
 TREES = (PrepareConfig, TrainConfig, TestConfig, DemoConfig)
 
-Options = TypeVar("Options", bound=FrozenOptions)
+AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 Callback = Callable[..., None]
 
 GRACE_S = 1.0
@@ -41,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # what still escapes is a bug, and its plain traceback is what we want to see
 )
-listing = typer.Typer(help="Show what can be chosen: datasets, tasks, methods, encoders.")
+list_app = typer.Typer(help="Show what can be chosen: datasets, tasks, methods, encoders.")
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -111,7 +111,7 @@ def _root(
     check_environment(os.environ, [tree(model) for model in TREES])
 
 
-@listing.callback(invoke_without_command=True, context_settings=HELP_NAMES)
+@list_app.callback(invoke_without_command=True, context_settings=HELP_NAMES)
 def _listing(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
@@ -143,7 +143,10 @@ def _demo(config: DemoConfig) -> None:
 
 
 def _register(
-    name: str, model: type[Options], resolver: Callable[[Sequence[Setting]], Options], work: Callable[[Options], None]
+    name: str,
+    model: type[AnyConfig],
+    resolver: Callable[[Sequence[Setting]], AnyConfig],
+    work: Callable[[AnyConfig], None],
 ) -> None:
     def run(settings: Sequence[Setting], print_config: bool) -> None:
         options = resolver(settings)
@@ -159,21 +162,21 @@ _register("prepare", PrepareConfig, partial(resolve, PrepareConfig), _prepare)
 _register("train", TrainConfig, resolve_training, _train)
 _register("test", TestConfig, partial(resolve, TestConfig), _test)
 _register("demo", DemoConfig, partial(resolve, DemoConfig), _demo)
-app.add_typer(listing, name="list")
+app.add_typer(list_app, name="list")
 
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="print JSON instead of a table")]
 
 
-@listing.command("datasets")
+@list_app.command("datasets")
 @guarded
 def _list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Datasets that `prepare` knows, and how to bring your own."""
-    from saticl.commands import catalogue
+    from saticl.commands import listing
 
-    _show(catalogue.datasets(), as_json)
+    _show(listing.datasets(), as_json)
 
 
-@listing.command("tasks")
+@list_app.command("tasks")
 @guarded
 def _list_tasks(
     ctx: typer.Context,
@@ -184,23 +187,24 @@ def _list_tasks(
     as_json: AsJson = False,
 ) -> None:
     """Tasks: which classes are learned at which step."""
-    from saticl.commands import catalogue
+    from saticl.commands import listing
 
     if dataset is not None and data_root is not None:
         raise InvalidOptions("--dataset and --data-root both say whose tasks to list: give one of them.")
-    _show(catalogue.tasks(dataset, data_root), as_json)
+
+    _show(listing.tasks(dataset, data_root), as_json)
 
 
-@listing.command("methods")
+@list_app.command("methods")
 @guarded
 def _list_methods(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Learning methods and the defaults they bring."""
-    from saticl.commands import catalogue
+    from saticl.commands import listing
 
-    _show(catalogue.methods(), as_json)
+    _show(listing.methods(), as_json)
 
 
-@listing.command("encoders")
+@list_app.command("encoders")
 @guarded
 def _list_encoders(
     ctx: typer.Context,
@@ -208,15 +212,16 @@ def _list_encoders(
     as_json: AsJson = False,
 ) -> None:
     """Encoders of timm, and whether there are pretrained weights."""
-    from saticl.commands import catalogue
+    from saticl.commands import listing
 
-    _show(catalogue.encoders(pattern), as_json)
+    _show(listing.encoders(pattern), as_json)
 
 
 def _show(records: Sequence[Mapping[str, object]], as_json: bool) -> None:
-    from saticl.commands import catalogue
+
+    from saticl.commands import listing
 
     if as_json:
         typer.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
     else:
-        Console().print(catalogue.table(records))
+        Console().print(listing.table(records))

@@ -15,12 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions, UnknownName
-
-IGNORE = 255
-"""Label of pixels that no loss and no score may see."""
-
-BACKGROUND = 0
-"""Output index of the background, for every dataset and every step."""
+from saticl.labels import BACKGROUND, IGNORE
 
 Table = NDArray[np.uint8]
 """uint8[256], from dataset label to output index: relabelling is `table[mask]`."""

@@ -8,17 +8,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-IGNORE = 255
-"""Label of pixels that no loss and no score may see."""
-
-BACKGROUND = 0
-"""Output index of the background, for every dataset and every step."""
-
 Image = Tensor
 """[B, C, H, W] float32, normalised."""
 
 Labels = Tensor
-"""[B, H, W] int64: output index, or IGNORE."""
+"""[B, H, W] int64: output index, or IGNORE (`saticl.labels`)."""
 
 Logits = Tensor
 """[B, K, H, W], background first."""

@@ -23,8 +23,8 @@ from accelerate.state import AcceleratorState
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from saticl.engine import fit
+from saticl.engine.allocator import keep_freed_memory
 from saticl.engine.evaluate import predictions
-from saticl.engine.memory import keep_freed_memory
 from saticl.engine.optim import Schedule, build_optimizer
 from saticl.methods import find, load
 from saticl.methods.criterion import build_criterion
@@ -40,8 +40,8 @@ from saticl.options import (
     SchedulerOptions,
     TrainerOptions,
 )
+from saticl.runs.journal import Journal
 from saticl.tasks import Protocol, Task
-from saticl.tracking.journal import Journal
 from saticl.transforms.normalize import Normalize
 from saticl.types import Batch
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from saticl.datasets.protocols import ISPRS, ISPRS_CLASSES
 from saticl.geo import raster
 from saticl.geo.windows import Window, cores, grid
-from saticl.tasks import IGNORE, protocol_to_dict
-from saticl.tiles.index import Split, Tile, write_index
+from saticl.labels import IGNORE, Split
+from saticl.protocols import ISPRS, ISPRS_CLASSES
+from saticl.tasks import protocol_to_dict
+from saticl.tiles.index import Tile, write_index
 from saticl.tiles.manifest import DSM, ClassEntry, Manifest, ProtocolEntry, SceneEntry, Statistics
 
 COLOURS = ((255, 255, 255), (0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0))

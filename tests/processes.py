@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from saticl.display.figures.curves import NOT_TERMS
 from saticl.engine import fit
 from saticl.engine.checkpoint import save_tensors
 from saticl.engine.device import leave_together
@@ -21,8 +22,7 @@ from saticl.engine.optim import Schedule, build_optimizer
 from saticl.engine.state import Progress
 from saticl.methods import METHODS, MethodSpec
 from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
-from saticl.tracking.figures.curves import NOT_TERMS
-from saticl.tracking.journal import Journal
+from saticl.runs.journal import Journal
 from saticl.types import Batch
 from tests.contract.test_methods import TASK, networks, prepared
 

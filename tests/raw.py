@@ -9,12 +9,13 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
+from saticl.cutting.strips import strips
 from saticl.datasets.base import Request
 from saticl.datasets.isprs import COLOURS
 from saticl.datasets.reader import open_scene
-from saticl.datasets.strips import strips
-from saticl.geo.palette import Colour, encode
+from saticl.geo.palette import encode
 from saticl.geo.raster import write
+from saticl.labels import Colour
 
 HERE = Affine.identity()
 COMPLETE_OR_NOT = Request(allow_missing=True)

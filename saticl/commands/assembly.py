@@ -19,12 +19,12 @@ from saticl.methods.base import Method
 from saticl.methods.criterion import balanced_weights, build_criterion
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
+from saticl.runs.journal import Journal
 from saticl.tasks import Task
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
 from saticl.tiles.loaders import EvaluationLoader, TrainingLoader, evaluation_loader, training_loader
 from saticl.tiles.selection import classes_without_pixels, select, split_validation
-from saticl.tracking.journal import Journal
 from saticl.transforms.augment import Augment
 from saticl.transforms.normalize import Normalize
 

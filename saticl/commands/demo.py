@@ -7,17 +7,17 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from saticl import __version__
+from saticl.city import draw_city
+from saticl.city.raw import LAYOUTS, Layout, world_file, write_scene
 from saticl.config import DemoConfig
-from saticl.datasets.city import draw_city
-from saticl.datasets.city.raw import LAYOUTS, Layout, world_file, write_scene
+from saticl.display.console import console
 from saticl.errors import InvalidOptions
 from saticl.files import write_json
-from saticl.tracking.console import console
 
 MARKER = "demo.json"
 """Says that a folder was written by this command, and with which options."""
 
-Options = dict[str, str | int]
+Record = dict[str, str | int]
 
 
 def demo(config: DemoConfig) -> None:
@@ -38,7 +38,7 @@ def demo(config: DemoConfig) -> None:
 
 def _claim(config: DemoConfig) -> None:
     """Mark the folder as ours; the scenes of an earlier demo with other options are removed."""
-    options: Options = {"version": __version__, **config.model_dump(mode="json", exclude={"dst"})}
+    options: Record = {"version": __version__, **config.model_dump(mode="json", exclude={"dst"})}
     marker = config.dst / MARKER
     earlier = _read(marker)
     if earlier is None and config.dst.exists() and (not config.dst.is_dir() or any(config.dst.iterdir())):
@@ -54,7 +54,7 @@ def _claim(config: DemoConfig) -> None:
         write_json(marker, options)
 
 
-def _read(marker: Path) -> Options | None:
+def _read(marker: Path) -> Record | None:
     """The options of an earlier demo, None where there was none."""
     try:
         options = json.loads(marker.read_text(encoding="utf-8"))

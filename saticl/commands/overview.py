@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from saticl.commands.joint import compare, joint_document
 from saticl.commands.runs import Tested
 from saticl.config import TestConfig
+from saticl.display.console import console
+from saticl.display.figures import steps_figure
+from saticl.display.tables import matrix_table, summary_table
 from saticl.files import write_json
 from saticl.metrics.incremental import AgainstJoint, OverSteps, group_means, mean, over_steps, true_iou
 from saticl.tasks import Task
-from saticl.tracking.console import console
-from saticl.tracking.figures import steps_figure
-from saticl.tracking.tables import matrix_table, summary_table
 
 NAN = float("nan")
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from saticl import __version__
-from saticl.commands.cutting import Plan
-from saticl.commands.pool import cut_scenes
 from saticl.commands.summary import show_summary
 from saticl.config import PrepareConfig
+from saticl.cutting.executor import cut_scenes
+from saticl.cutting.scene import Recipe
 from saticl.datasets import find
 from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.datasets.folder import Folder
+from saticl.display.console import console
 from saticl.errors import InvalidOptions, InvalidRaster, MissingTiles
 from saticl.files import write_json
 from saticl.geo.statistics import BandSums
@@ -28,12 +29,11 @@ from saticl.geo.windows import grid
 from saticl.tasks import protocol_to_dict
 from saticl.tiles.index import INDEX, tile_from_dict, write_index
 from saticl.tiles.manifest import MANIFEST, ClassEntry, Manifest, ProtocolEntry, SceneEntry, Statistics
-from saticl.tracking.console import console
 
 OPTIONS = "prepare.json"
 """What a folder is being prepared with; written first."""
 
-Options = dict[str, str | int | bool | None]
+Record = dict[str, str | int | bool | None]
 
 
 def prepare(config: PrepareConfig) -> Manifest | None:
@@ -55,13 +55,13 @@ def prepare(config: PrepareConfig) -> Manifest | None:
         return _announced(manifest, config.dst)
     if not is_same:
         _begin(config.dst, options)
-    plan = Plan(config.dst, config.tile_size, config.overlap, tuple(c.colour for c in adapter.classes), options)
-    cut_scenes([scene for scene in scenes[shard[0] :: shard[1]] if not plan.is_done(scene.id)], plan, config.jobs)
-    left = [scene for scene in scenes if not plan.is_done(scene.id)]
+    recipe = Recipe(config.dst, config.tile_size, config.overlap, tuple(c.colour for c in adapter.classes), options)
+    cut_scenes([scene for scene in scenes[shard[0] :: shard[1]] if not recipe.is_done(scene.id)], recipe, config.jobs)
+    left = [scene for scene in scenes if not recipe.is_done(scene.id)]
     if left:
         console.print(f"This shard is done; {len(left)} scenes of other shards are left, then {MANIFEST} is written.")
         return None
-    return _announced(_join(scenes, plan, adapter), config.dst)
+    return _announced(_join(scenes, recipe, adapter), config.dst)
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -76,7 +76,7 @@ def _request(config: PrepareConfig) -> Request:
     return Request(config.channels, config.dsm, config.labels, config.crs, config.allow_missing)
 
 
-def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Options:
+def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Record:
     """All that changes the tiles, as it is written into every part."""
     is_described = isinstance(adapter, Folder)
     description = Path(config.dataset).read_bytes() if is_described else b""
@@ -93,7 +93,7 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Options:
     }
 
 
-def _is_begun_alike(config: PrepareConfig, options: Options) -> bool:
+def _is_begun_alike(config: PrepareConfig, options: Record) -> bool:
     """Whether the folder holds work with these options; other work in it is refused, or may be replaced."""
     if config.dst.resolve() == config.src.resolve():
         raise InvalidOptions(f"--src and --dst are the same folder {config.dst}: give the tiles one of their own.")
@@ -106,7 +106,7 @@ def _is_begun_alike(config: PrepareConfig, options: Options) -> bool:
     return begun == options
 
 
-def _begin(root: Path, options: Options) -> None:
+def _begin(root: Path, options: Record) -> None:
     """Empty the folder of other work (and of nothing else) and note the options.
 
     The manifest goes first, so that at no moment the folder looks complete.
@@ -118,9 +118,9 @@ def _begin(root: Path, options: Options) -> None:
     write_json(root / OPTIONS, options)
 
 
-def _begun(root: Path) -> Options | None:
+def _begun(root: Path) -> Record | None:
     try:
-        content: Options = json.loads((root / OPTIONS).read_text(encoding="utf-8"))
+        content: Record = json.loads((root / OPTIONS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -128,7 +128,7 @@ def _begun(root: Path) -> Options | None:
     return content
 
 
-def _difference(root: Path, begun: Options, options: Options) -> str:
+def _difference(root: Path, begun: Record, options: Record) -> str:
     changes = (
         f"{'the description' if name == 'description' else name} "
         + ("has changed" if name == "description" else f"was {begun.get(name)} and is now {value}")
@@ -148,17 +148,17 @@ def _finished(root: Path) -> Manifest | None:
         return None
 
 
-def _join(scenes: list[Scene], plan: Plan, adapter: DatasetAdapter) -> Manifest:
+def _join(scenes: list[Scene], recipe: Recipe, adapter: DatasetAdapter) -> Manifest:
     """Join the parts into index and manifest, in the order of the scenes."""
-    parts = [_part(plan, scene) for scene in scenes]
+    parts = [_part(recipe, scene) for scene in scenes]
     kinds = {(part["dtype"], tuple(part["bands"])): part["scene"]["id"] for part in parts}
     if len(kinds) > 1:
         shown = "; ".join(f"{scene}: {dtype} {', '.join(bands)}" for (dtype, bands), scene in kinds.items())
         raise InvalidRaster(f"The scenes are of different types ({shown}): convert them to one type.")
-    write_index(plan.root, (tile_from_dict(row) for part in parts for row in part["tiles"]))
+    write_index(recipe.root, (tile_from_dict(row) for part in parts for row in part["tiles"]))
     manifest = Manifest(
         version=__version__,
-        dataset=str(plan.options["dataset"]),
+        dataset=str(recipe.options["dataset"]),
         classes=tuple(ClassEntry(name=entry.name, colour=entry.colour) for entry in adapter.classes),
         background=adapter.background,
         protocols={
@@ -167,25 +167,25 @@ def _join(scenes: list[Scene], plan: Plan, adapter: DatasetAdapter) -> Manifest:
         bands=tuple(parts[0]["bands"]),
         dtype=parts[0]["dtype"],
         statistics=_statistics(parts),
-        tile_size=plan.tile_size,
-        overlap=plan.overlap,
-        options=plan.options,
+        tile_size=recipe.tile_size,
+        overlap=recipe.overlap,
+        options=recipe.options,
         scenes=tuple(SceneEntry.model_validate(part["scene"]) for part in parts),
     )
-    manifest.save(plan.root)
+    manifest.save(recipe.root)
     return manifest
 
 
-def _part(plan: Plan, scene: Scene) -> dict[str, Any]:
-    path = plan.part(scene.id)
+def _part(recipe: Recipe, scene: Scene) -> dict[str, Any]:
+    path = recipe.part(scene.id)
     try:
         part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise MissingTiles(
             f"{path} is damaged: delete it and run `prepare` again, which cuts that scene anew."
         ) from error
-    if part["options"] != plan.options:
-        raise InvalidOptions(_difference(path, part["options"], plan.options))
+    if part["options"] != recipe.options:
+        raise InvalidOptions(_difference(path, part["options"], recipe.options))
     return part
 
 

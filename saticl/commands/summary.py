@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rich.table import Table
 
+from saticl.display.console import console
 from saticl.tiles.manifest import Manifest, SceneEntry
-from saticl.tracking.console import console
 
 
 def show_summary(manifest: Manifest, root: Path) -> None:

@@ -13,27 +13,25 @@ from saticl.commands.overview import show_restricted, write_overview
 from saticl.commands.prepared import Prepared, open_prepared
 from saticl.commands.runs import Finished, Tested, find_steps, trained_config, write_scores
 from saticl.config import TestConfig
+from saticl.display.console import console
+from saticl.display.figures import class_scores_figure, confusion_figure, display_image, panels_figure
+from saticl.display.tables import score_table
 from saticl.engine import checkpoint, scoring
 from saticl.engine.checkpoint import StepInfo
 from saticl.engine.device import leave_together, make_accelerator
 from saticl.engine.evaluate import predictions
 from saticl.errors import InvalidOptions
 from saticl.geo import raster
+from saticl.labels import IGNORE, Colour
 from saticl.metrics.incremental import step_ranges
 from saticl.metrics.scores import score, score_groups
 from saticl.models.segmenter import Segmenter
 from saticl.options import ModelOptions, TrainerOptions
-from saticl.tasks import IGNORE
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
 from saticl.tiles.loaders import EvaluationLoader, evaluation_loader
 from saticl.tiles.selection import split_validation
-from saticl.tracking.console import console
-from saticl.tracking.figures import class_scores_figure, confusion_figure, display_image, panels_figure
-from saticl.tracking.tables import score_table
 from saticl.transforms.normalize import Normalize
-
-Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

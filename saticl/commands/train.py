@@ -9,6 +9,9 @@ from saticl.commands.assembly import Plan, build_step, describe, make_plan
 from saticl.commands.prepared import Prepared, open_prepared
 from saticl.commands.runs import CONFIG_FILE, already_finished, run_folder, write_scores
 from saticl.config import TrainConfig
+from saticl.display.console import console, epoch_line
+from saticl.display.figures import curves_figure
+from saticl.display.tables import score_table
 from saticl.engine import checkpoint, fit, scoring
 from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
 from saticl.engine.device import leave_together, make_accelerator
@@ -18,10 +21,7 @@ from saticl.files import write_atomically
 from saticl.methods import find
 from saticl.metrics.scores import Scores, score, score_groups
 from saticl.tasks import Task
-from saticl.tracking.console import console, epoch_line
-from saticl.tracking.figures import curves_figure
 from saticl.tracking.mlflow_tracker import Status, open_tracker
-from saticl.tracking.tables import score_table
 
 
 def train(config: TrainConfig) -> None:

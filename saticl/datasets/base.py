@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from saticl.geo.palette import Colour, Palette
+from saticl.geo.palette import Palette
+from saticl.labels import Colour, Split
 from saticl.tasks import Protocol
-
-Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)

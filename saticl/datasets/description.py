@@ -25,7 +25,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from saticl.errors import InvalidOptions
-from saticl.geo.palette import UNKNOWN, Colour
+from saticl.geo.palette import UNKNOWN
+from saticl.labels import Colour
 from saticl.tasks import Protocol, offline
 
 

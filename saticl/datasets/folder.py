@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from saticl.datasets.base import ClassInfo, DatasetAdapter, Request, Scene, Split
+from saticl.datasets.base import ClassInfo, DatasetAdapter, Request, Scene
 from saticl.datasets.description import Description, load, placeholders
 from saticl.errors import InvalidOptions, MissingRawData
 from saticl.geo.palette import ExactPalette, IndexPalette, Palette, distinct_colours
 from saticl.geo.raster import parse_crs
+from saticl.labels import Split
 from saticl.tasks import Protocol
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

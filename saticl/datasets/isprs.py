@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from saticl.datasets.base import ClassInfo, Request, Scene, Split
+from saticl.datasets.base import ClassInfo, Request, Scene
 from saticl.datasets.files import RawFile, raw_files
-from saticl.datasets.protocols import ISPRS_CLASSES
 from saticl.errors import InvalidOptions, MissingRawData
-from saticl.geo.palette import Colour, ThresholdPalette
+from saticl.geo.palette import ThresholdPalette
 from saticl.geo.raster import parse_crs
+from saticl.labels import Colour, Split
+from saticl.protocols import ISPRS_CLASSES
 
 COLOURS: tuple[Colour, ...] = (
     (255, 255, 255),

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from saticl.datasets.base import DatasetAdapter, Request, Scene, Split
+from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.datasets.files import RawFile
 from saticl.datasets.isprs import BANDS, CLASSES, Kind, chosen, find_files, folder_kind, listed
-from saticl.datasets.protocols import ISPRS
+from saticl.labels import Split
+from saticl.protocols import ISPRS
 
 TRAIN = (
     *("2_10", "2_11", "2_12", "3_10", "3_11", "3_12", "4_10", "4_11", "4_12", "5_10", "5_11", "5_12"),

@@ -1,4 +1,4 @@
-"""Pixels of a raw scene, window by window: image, surface model and labels on one grid.
+"""Reading of a raw scene, window by window: image, surface model and labels on one grid.
 
 What is repaired here, and counted or noted: masks of off-palette colours, pixels without data, surface models that
 lack a column, georeferences that only a neighbouring file has.
@@ -20,9 +20,10 @@ from saticl.datasets.base import Scene
 from saticl.datasets.masks import mask_values, unknown_values
 from saticl.datasets.nodata import blank, either, without_data
 from saticl.errors import InvalidRaster
-from saticl.geo.palette import IGNORE, Flags
+from saticl.geo.palette import Flags
 from saticl.geo.raster import Array, opened, parse_crs, read_bands
 from saticl.geo.windows import Window
+from saticl.labels import IGNORE
 
 MAX_DSM_GAP = 8
 """Rows or columns that a surface model may lack: more means that it belongs to another image."""
@@ -39,16 +40,16 @@ class Layers(NamedTuple):
     """[H, W] dataset labels; IGNORE where ignored, of no class, or without data."""
 
 
-class Pixels(NamedTuple):
+class Reading(NamedTuple):
     """A window of a scene. Flags are [H, W], or None where there is nothing to tell."""
 
     layers: Layers
     invalid: Flags | None
-    """Pixels without data."""
+    """Reading without data."""
     inexact: Flags | None
-    """Pixels whose colour in the mask is not exactly one of the palette's."""
+    """Reading whose colour in the mask is not exactly one of the palette's."""
     unknown: Flags | None
-    """Pixels of no class."""
+    """Reading of no class."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class SceneReader:
         """Columns of the scene."""
         return int(self.image.width)
 
-    def read(self, window: Window) -> Pixels:
+    def read(self, window: Window) -> Reading:
         """The pixels of a window inside the scene; raises InvalidRaster for a mask of unknown colours."""
         image = _as_supported(read_bands(self.image, range(1, len(self.scene.bands) + 1), window))
         labels, inexact, unknown = self.scene.palette.decode(mask_values(self.mask, window, self.scene.palette))
@@ -88,7 +89,7 @@ class SceneReader:
             image[:, invalid] = 0
             if dsm is not None:
                 dsm[:, invalid] = 0
-        return Pixels(Layers(image, dsm, labels), invalid, inexact, unknown)
+        return Reading(Layers(image, dsm, labels), invalid, inexact, unknown)
 
 
 @contextmanager

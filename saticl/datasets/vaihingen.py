@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from saticl.datasets.base import DatasetAdapter, Request, Scene, Split
+from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.datasets.files import RawFile
 from saticl.datasets.isprs import BANDS, CLASSES, Kind, chosen, find_files, folder_kind, listed
-from saticl.datasets.protocols import ISPRS
+from saticl.labels import Split
+from saticl.protocols import ISPRS
 
 TRAIN = (1, 3, 5, 7, 11, 13, 15, 17, 21, 23, 26, 28, 30, 32, 34, 37)
 TEST = (2, 4, 6, 8, 10, 12, 14, 16, 20, 22, 24, 27, 29, 31, 33, 35, 38)

@@ -6,7 +6,7 @@ import sys
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
-from saticl.engine.memory import keep_freed_memory
+from saticl.engine.allocator import keep_freed_memory
 from saticl.errors import InvalidOptions
 from saticl.options import ModelOptions, TrainerOptions
 

@@ -12,8 +12,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from saticl.labels import BACKGROUND
 from saticl.metrics.confusion import Confusion
-from saticl.types import BACKGROUND, Batch, Logits
+from saticl.types import Batch, Logits
 
 
 def predictions(

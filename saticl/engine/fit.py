@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from saticl.display.console import EpochBar
 from saticl.engine import checkpoint, seed
 from saticl.engine.device import forget_peak_memory, peak_memory_mb
 from saticl.engine.evaluate import confusion
@@ -28,13 +29,12 @@ from saticl.methods.rotation import rotation_terms
 from saticl.metrics.scores import score, score_groups
 from saticl.models.teacher import Teacher
 from saticl.options import AugOptions, TrainerOptions
+from saticl.runs.journal import Journal
 from saticl.tasks import Task
 from saticl.tiles.loaders import EvaluationLoader, TrainingLoader
-from saticl.tracking.console import EpochBar
-from saticl.tracking.journal import Journal
 from saticl.types import Batch, Terms
 
-Report = Callable[[int, dict[str, float]], None]
+OnEpoch = Callable[[int, dict[str, float]], None]
 """Receives the epoch and its numbers."""
 
 CHECK_EVERY = 20
@@ -75,7 +75,7 @@ class Step:
         return self.folder / "last" / "state.pt"
 
 
-def fit(step: Step, report: Report) -> Progress:
+def fit(step: Step, report: OnEpoch) -> Progress:
     """Train one step until its budget or patience ends; the best weights are then in `best_weights(step)`.
 
     Args:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from saticl.errors import InvalidOptions
 from saticl.flags.leaves import Leaf, Path, Tree, nearest, tree
 
-Options = TypeVar("Options", bound=BaseModel)
+AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 PREFIX = "SATICL_"
 """Of environment variables."""
@@ -68,7 +68,7 @@ def check_environment(environment: Iterable[str], trees: Iterable[Tree]) -> None
             raise InvalidOptions(f"The environment variable {name} is no option.{_meant(near)}")
 
 
-def resolve(model: type[Options], settings: Iterable[Setting]) -> Options:
+def resolve(model: type[AnyConfig], settings: Iterable[Setting]) -> AnyConfig:
     """Validate all settings at once, the later of two on the same option winning; raises InvalidOptions."""
     chosen = {setting.path: setting for setting in settings}
     document: dict[str, Any] = {}

@@ -12,11 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORE = 255
-"""Label of pixels that no loss and no score may see: that of `saticl.tasks`, which lies above this layer."""
-
-Colour = tuple[int, int, int]
-"""Red, green, blue, 0 to 255."""
+from saticl.labels import IGNORE, Colour
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]

@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saticl.labels import IGNORE
 from saticl.losses.distillation import sigmoid_distillation
 from saticl.losses.masking import fold_old, fold_target, fold_weight, masked_mean
 from saticl.losses.precision import full_precision
-from saticl.types import IGNORE, Labels, Logits, Scalar
+from saticl.types import Labels, Logits, Scalar
 
 
 @full_precision

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saticl.labels import IGNORE
 from saticl.losses.masking import fold_new, masked_mean
 from saticl.losses.precision import full_precision
-from saticl.types import IGNORE, Labels, Logits, Scalar
+from saticl.types import Labels, Logits, Scalar
 
 
 @full_precision

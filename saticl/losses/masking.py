@@ -10,8 +10,9 @@ folded scores and folded labels: background and old classes as one class, then t
 import torch
 from torch import Tensor
 
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.precision import full_precision
-from saticl.types import BACKGROUND, IGNORE, Labels, Logits, Scalar
+from saticl.types import Labels, Logits, Scalar
 
 
 @full_precision

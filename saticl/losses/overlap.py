@@ -13,9 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from saticl.labels import IGNORE
 from saticl.losses.masking import fold_old, fold_target, fold_weight
 from saticl.losses.precision import full_precision
-from saticl.types import IGNORE, Labels, Logits, Scalar
+from saticl.types import Labels, Logits, Scalar
 
 
 class Areas(NamedTuple):

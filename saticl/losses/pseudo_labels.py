@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+from saticl.labels import IGNORE
 from saticl.losses.precision import full_precision
-from saticl.types import IGNORE, Labels, Logits
+from saticl.types import Labels, Logits
 
 
 @full_precision

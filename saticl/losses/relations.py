@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.masking import masked_mean
 from saticl.losses.precision import full_precision
-from saticl.types import BACKGROUND, IGNORE, Feature, Scalar
+from saticl.types import Feature, Scalar
 
 NEVER = -1e4
 """Score of what must not be chosen: its probability is 0 in float32, and 0 times its logarithm is not NaN."""

@@ -62,6 +62,14 @@ class Method(nn.Module):
         """Terms that compare with the previous model on the same image."""
         return {}
 
+    @classmethod
+    def decode(cls, output: Output) -> Tensor:
+        """Probabilities [B, K, H, W] from what the network gives; a pixel's class is that of the largest.
+
+        Used wherever a trained step is scored or applied, so it may look at nothing but the output.
+        """
+        return output.logits.softmax(1)
+
     def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
         """Called once before the first epoch, with one pass over the training batches on offer."""
 

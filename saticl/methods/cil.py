@@ -14,10 +14,11 @@ hides old classes, is what is unlabelled, and at step 0 background is a class. D
 the previous model; in the published code every step trains a network from ImageNet weights.
 """
 
+from saticl.labels import IGNORE
 from saticl.losses import unlabelled_distillation
 from saticl.methods.base import Method
 from saticl.methods.options import CILOptions
-from saticl.types import IGNORE, Labels, Logits, Output, Terms
+from saticl.types import Labels, Logits, Output, Terms
 
 
 class CIL(Method):

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saticl.labels import IGNORE
 from saticl.losses import cross_entropy, focal, tanimoto, tversky
 from saticl.methods.base import Criterion
 from saticl.options import CEOptions
-from saticl.tasks import IGNORE, Task
+from saticl.tasks import Task
 from saticl.tiles.index import Tile
 
 

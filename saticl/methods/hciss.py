@@ -15,10 +15,11 @@ p: teacher's softmax; f: the decoder's map. New classes start from the backgroun
 Deviation: everything is; no formula of the paper is known to us.
 """
 
+from saticl.labels import BACKGROUND
 from saticl.losses import attended_mse, old_labels, unbiased_distillation
 from saticl.methods.base import Method
 from saticl.methods.options import HCISSOptions
-from saticl.types import BACKGROUND, Labels, Logits, Output, Terms
+from saticl.types import Labels, Logits, Output, Terms
 
 
 class HCISS(Method):

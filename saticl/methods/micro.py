@@ -25,6 +25,7 @@ import math
 
 import torch.nn.functional as F
 
+from saticl.labels import BACKGROUND
 from saticl.losses import (
     old_labels,
     pixel_contrast,
@@ -34,7 +35,7 @@ from saticl.losses import (
 )
 from saticl.methods.base import Method
 from saticl.methods.options import MiCroOptions
-from saticl.types import BACKGROUND, Feature, Labels, Logits, Output, Terms
+from saticl.types import Feature, Labels, Logits, Output, Terms
 
 
 class MiCro(Method):

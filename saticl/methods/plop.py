@@ -27,12 +27,13 @@ import torch
 from torch import Tensor, distributed, nn
 
 from saticl.errors import InvalidCheckpoint
+from saticl.labels import IGNORE
 from saticl.losses import fold_new, local_pod_distance, normalised_entropy, old_labels
 from saticl.methods.base import Criterion, Method, Network
 from saticl.methods.options import PLOPOptions
 from saticl.options import KDOptions
 from saticl.tasks import Task
-from saticl.types import IGNORE, Batch, Labels, Logits, Output, Scalar, Terms
+from saticl.types import Batch, Labels, Logits, Output, Scalar, Terms
 
 BINS, PUBLISHED_BINS = 10_000, 100
 """Of the histogram from which medians are read: with few, teachers that are always or never sure share one bin."""

@@ -7,10 +7,11 @@ from typing import Self
 import torch
 from torch import nn
 
+from saticl.labels import BACKGROUND
 from saticl.models.encoder import Encoder
 from saticl.models.unet import UNet, resize
 from saticl.options import ModelOptions
-from saticl.types import BACKGROUND, Feature, Image, Logits, Output
+from saticl.types import Feature, Image, Logits, Output
 
 
 class Segmenter(nn.Module):

@@ -12,10 +12,11 @@ from torch.utils.data import Dataset
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo import raster
-from saticl.tasks import IGNORE, Table
+from saticl.labels import IGNORE
+from saticl.tasks import Table
 from saticl.tiles.index import Tile
 from saticl.tiles.manifest import Manifest
-from saticl.transforms.augment import Augment, Bytes, Key, Pixels, with_surface
+from saticl.transforms.augment import Augment, Bands, Bytes, Key, with_surface
 
 
 class Sample(NamedTuple):
@@ -92,10 +93,10 @@ class TileDataset(Dataset[Sample]):
             image = image.astype(np.float32)
         return Sample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(target))
 
-    def _image(self, tile: Tile) -> Pixels:
+    def _image(self, tile: Tile) -> Bands:
         return self._padded(self._pixels(tile, tile.image)[..., : self.channels])
 
-    def _surface(self, tile: Tile) -> Pixels | None:
+    def _surface(self, tile: Tile) -> Bands | None:
         if tile.dsm is None or not self._reads_surface:
             return None
         return self._padded(self._pixels(tile, tile.dsm))
@@ -122,7 +123,7 @@ class TileDataset(Dataset[Sample]):
             )
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
-    def _padded(self, pixels: Pixels) -> Pixels:
+    def _padded(self, pixels: Bands) -> Bands:
         """[S, S, C] of a tile that may be smaller, its last row and column repeated."""
         height, width = pixels.shape[:2]
         if (height, width) == (self.side, self.side):

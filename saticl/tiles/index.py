@@ -4,16 +4,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from saticl.errors import MissingTiles
 from saticl.files import write_atomically
 from saticl.geo.windows import Window
+from saticl.labels import Split
 
 INDEX = "tiles.jsonl"
 """Name of the index in a prepared folder."""
-
-Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from saticl.errors import MissingTiles
 from saticl.files import write_atomically
+from saticl.labels import Split
 from saticl.tasks import Protocol, find_protocol, protocol_from_dict
-from saticl.tiles.index import Split
 
 MANIFEST = "dataset.json"
 """Name of the manifest in a prepared folder."""

@@ -1,7 +1,7 @@
 """Geometry that does the same to images, labels and features."""
 
+from saticl.transforms.any_angle import Rotation
 from saticl.transforms.dihedral import Dihedral
-from saticl.transforms.free import Rotation
 from saticl.transforms.turn import Turn
 
 __all__ = ["Dihedral", "Rotation", "Turn"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions
 
-Pixels = NDArray[np.generic]
+Bands = NDArray[np.generic]
 """[H, W, C] of uint8, uint16 or float32."""
 
 Bytes = NDArray[np.uint8]
@@ -28,7 +28,7 @@ COLOUR_BANDS = 3
 class _Compose(Protocol):
     py_random: Any
 
-    def __call__(self, **targets: Pixels) -> dict[str, Any]: ...
+    def __call__(self, **targets: Bands) -> dict[str, Any]: ...
 
     def set_random_state(self, random_generator: np.random.Generator, py_random: Any) -> None: ...
 
@@ -62,7 +62,7 @@ class Augment:
         self._channel_drop, self._modality_drop = channel_drop, modality_drop
         self._geometry, self._light = _geometry(size), _light()
 
-    def __call__(self, image: Pixels, mask: Bytes, key: Key, surface: Pixels | None = None) -> tuple[Pixels, Bytes]:
+    def __call__(self, image: Bands, mask: Bytes, key: Key, surface: Bands | None = None) -> tuple[Bands, Bytes]:
         """A view [S, S, C] of an image [H, W, C] and its mask [H, W]; a surface model becomes the last band."""
         rng = np.random.default_rng((self._seed, *key))
         draws = self._geometry.py_random
@@ -74,7 +74,7 @@ class Augment:
         view = self._geometry(image=with_surface(image, surface), mask=mask)
         return self._dropped(view["image"], rng), view["mask"]
 
-    def _dropped(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+    def _dropped(self, image: Bands, rng: np.random.Generator) -> Bands:
         blank: list[int] = []
         if rng.random() < self._channel_drop:
             blank.append(int(rng.integers(len(self._fill))))
@@ -89,7 +89,7 @@ class Augment:
         return image
 
 
-def with_surface(image: Pixels, surface: Pixels | None) -> Pixels:
+def with_surface(image: Bands, surface: Bands | None) -> Bands:
     """The image and the surface model [H, W, 1] as one float32 image; the image itself where there is none."""
     return image if surface is None else np.concatenate([image, surface], axis=-1, dtype=np.float32)
 

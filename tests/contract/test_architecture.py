@@ -19,11 +19,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 260
 
 LAYERS = (
-    {"", "types", "errors", "options", "files"},
+    {"", "labels", "types", "errors", "options", "files"},
     {"losses", "metrics", "transforms", "geo"},
     {"models", "tasks"},
-    {"tiles", "datasets"},
-    {"methods", "tracking", "inference", "report"},
+    {"protocols"},
+    {"tiles", "datasets", "runs"},
+    {"city", "display"},
+    {"methods", "cutting", "tracking", "inference", "report"},
     {"engine"},
     {"config"},
     {"flags", "commands"},
@@ -32,19 +34,22 @@ LAYERS = (
 """Imports go downwards only, or stay in their package; `""` is saticl/__init__.py. Words may use each other."""
 
 HOMES = {
-    "rasterio": {"geo", "datasets"},
+    "rasterio": {"geo", "datasets", "city"},
     "timm": {"models"},
     "inplace_abn": {"models"},
     "accelerate": {"engine", "tracking", "commands"},
     "albumentations": {"transforms"},
-    "cv2": {"transforms", "tiles", "datasets"},
+    "cv2": {"transforms", "tiles", "city"},
     "mlflow": {"tracking"},
-    "matplotlib": {"tracking", "report"},
+    "matplotlib": {"display", "report"},
     "typer": {"cli", "flags"},
 }
 """Where a library may be imported, lazily or not."""
 
-TORCH_FREE = {"", "errors", "options", "files", "geo", "tasks", "datasets", "config", "flags", "cli"}
+TORCH_FREE = {
+    *("", "labels", "errors", "options", "files", "geo", "city", "tasks", "protocols", "datasets"),
+    *("cutting", "runs", "config", "flags", "cli"),
+}
 """Parts that answer `--help` and `list`, or cut rasters."""
 
 HEAVY = ("torch", "timm", "accelerate", "mlflow", "albumentations", "matplotlib", "rasterio")
@@ -209,3 +214,10 @@ def test_decision_records_are_numbered_without_gaps() -> None:
     records = sorted(path.name for path in (REPOSITORY / "docs" / "decisions").glob("*.md"))
 
     assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
+
+
+def test_the_unit_tests_are_where_the_code_is() -> None:
+    rooms = {path.name for path in (REPOSITORY / "tests" / "unit").iterdir() if path.is_dir()} - {"__pycache__"}
+    known = {path.name for path in PACKAGE.iterdir() if path.is_dir()} | {"scripts"}
+
+    assert rooms <= known

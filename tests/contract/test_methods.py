@@ -12,13 +12,14 @@ from torch import Tensor
 from saticl.config import TrainConfig
 from saticl.engine.checkpoint import load_tensors, save_tensors
 from saticl.errors import InvalidCheckpoint
+from saticl.labels import IGNORE
 from saticl.methods import METHODS, MethodSpec, find, load
 from saticl.methods.base import Method, plain_terms
 from saticl.methods.criterion import build_criterion
 from saticl.methods.rotation import rotation_terms
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
-from saticl.types import IGNORE, Batch, Terms
+from saticl.types import Batch, Terms
 from tests.toy import ToySegmenter
 
 TASK = Task(("a", "b", "c", "d"), Protocol("toy", (("a", "b"), ("c",), ("d",))), 1)

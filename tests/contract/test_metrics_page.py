@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from saticl import config
+from saticl.display.figures.curves import COSTS
+from saticl.display.tables import SUMMARY_LABELS
 from saticl.metrics.incremental import against_joint, over_steps
 from saticl.metrics.scores import MEASURES, score_groups
-from saticl.tracking.figures.curves import COSTS
-from saticl.tracking.tables import SUMMARY_LABELS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([a-z0-9_]+)`", PAGE))

@@ -6,19 +6,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saticl.datasets.protocols import ISPRS, ISPRS_CLASSES
 from saticl.errors import InvalidOptions, UnknownName
-from saticl.tasks import (
-    BACKGROUND,
-    IGNORE,
-    Protocol,
-    Task,
-    find_protocol,
-    load_protocols,
-    offline,
-    protocol_from_dict,
-    protocol_to_dict,
-)
+from saticl.labels import BACKGROUND, IGNORE
+from saticl.protocols import ISPRS, ISPRS_CLASSES
+from saticl.tasks import Protocol, Task, find_protocol, load_protocols, offline, protocol_from_dict, protocol_to_dict
 
 
 @st.composite

@@ -1,0 +1,109 @@
+"""`list`: what can be chosen, as records that become a table or JSON. Free of torch but for encoders."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from saticl import datasets as raw
+from saticl import methods as learning
+from saticl.datasets.base import DatasetAdapter
+from saticl.errors import InvalidOptions
+from saticl.tasks import Protocol, offline
+from saticl.tiles.manifest import Manifest
+
+Record = Mapping[str, object]
+"""One row, by column."""
+
+Adapter = DatasetAdapter | type[DatasetAdapter]
+"""A dataset, or one of the built-in ones, whose facts stand on the class."""
+
+
+def datasets() -> list[Record]:
+    """The datasets that `prepare` knows."""
+    return [
+        {
+            "dataset": adapter.name,
+            "summary": adapter.summary,
+            "bands": list(adapter.bands),
+            "classes": [entry.name for entry in adapter.classes],
+            "tasks": [protocol.name for protocol in _protocols(adapter)],
+        }
+        for adapter in raw.DATASETS
+    ]
+
+
+def tasks(dataset: str | None = None, data_root: Path | None = None) -> list[Record]:
+    """The classes of every step of every task: of the built-in datasets, of one, or of a prepared folder.
+
+    Raises UnknownName for a dataset that does not exist, MissingTiles for a folder that is not prepared.
+    """
+    if data_root is not None:
+        manifest = Manifest.load(data_root)
+        names = dict.fromkeys(("offline", *manifest.protocols))
+        return [_task(manifest.dataset, manifest.protocol(name)) for name in names]
+    adapters: tuple[Adapter, ...] = raw.DATASETS if dataset is None else (raw.find(dataset),)
+    return [_task(adapter.name, protocol) for adapter in adapters for protocol in _protocols(adapter)]
+
+
+def methods() -> list[Record]:
+    """The learning methods, with the defaults that each changes."""
+    return [
+        {"method": spec.name, "summary": spec.summary, "paper": spec.paper, "defaults": dict(spec.defaults)}
+        for spec in learning.METHODS
+    ]
+
+
+def encoders(pattern: str | None = None) -> list[Record]:
+    """Encoders whose name fits a pattern with * or contains the given text, and whether timm has weights for them.
+
+    Raises InvalidOptions when there is none.
+    """
+    from saticl.models.encoder_names import encoder_names
+
+    found = encoder_names(pattern)
+    if not found:
+        raise InvalidOptions(f"timm has no encoder that matches {pattern!r}: try a shorter part of its name.")
+    return [{"encoder": name, "pretrained": pretrained} for name, pretrained in found]
+
+
+def table(records: Iterable[Record]) -> Table:
+    """Records as a table, columns in the order of the first record."""
+    rows = list(records)
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in rows[0] if rows else ():
+        result.add_column(column, overflow="fold", no_wrap=column == next(iter(rows[0])))
+    for row in rows:
+        result.add_row(*(_cell(value) for value in row.values()))
+    return result
+
+
+def _protocols(adapter: Adapter) -> list[Protocol]:
+    """Those of the dataset; `offline` is known of every dataset that has classes of its own."""
+    names = [entry.name for entry in adapter.classes]
+    listed = {protocol.name: protocol for protocol in adapter.protocols}
+    return list(({"offline": offline(names, adapter.background)} | listed if names else listed).values())
+
+
+def _task(dataset: str, protocol: Protocol) -> Record:
+    return {
+        "dataset": dataset,
+        "task": protocol.name,
+        "steps": len(protocol.groups),
+        "background": protocol.background,
+        "classes": [list(group) for group in protocol.groups],
+    }
+
+
+def _cell(value: object) -> str:
+    """A value as text: steps on lines of their own, nothing as a dash."""
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return "\n".join(f"{step}: {', '.join(group)}" for step, group in enumerate(value))
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "-"
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name} {item}" for name, item in value.items()) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)

@@ -1,0 +1,15 @@
+"""What a label can be besides a class, and the words that pictures and tables share. Free of torch and rasterio."""
+
+from typing import Literal
+
+IGNORE = 255
+"""Label of pixels that no loss and no score may see."""
+
+BACKGROUND = 0
+"""Output index of the background, for every dataset and every step."""
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+
+Split = Literal["train", "val", "test"]
+"""What a scene is for."""
