@@ -24,10 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from saticl.engine import fit
 from saticl.engine.allocator import keep_freed_memory
+from saticl.engine.episode import Episode, Group, train_iteration
 from saticl.engine.evaluate import predictions
-from saticl.engine.optim import Schedule, build_optimizer
+from saticl.engine.learner import Learner
+from saticl.engine.step import Step
 from saticl.methods import find, load
 from saticl.methods.criterion import build_criterion
+from saticl.methods.phases import Phase
+from saticl.methods.rotation import Rotated
 from saticl.metrics.confusion import Confusion
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
@@ -49,9 +53,9 @@ TASK = Task(("a", "b", "c"), Protocol("bench", (("a", "b"), ("c",))), 1)
 METHODS = {"ft": ("ft", AugOptions()), "mib-cd": ("mib", AugOptions(factor=0.1, factor_icl=0.1))}
 
 
-def make_step(name: str, accelerator: Accelerator, arguments: argparse.Namespace) -> fit.Step:
+def make_step(name: str, accelerator: Accelerator, arguments: argparse.Namespace) -> Episode:
     """The second step of a small protocol, ready to run iterations."""
-    method, aug = METHODS[name]
+    kind, aug = METHODS[name]
     options = ModelOptions(encoder=arguments.encoder)
     previous = Segmenter(options, 3, TASK.at(0).head_sizes, arguments.size)
     student = Segmenter(options, 3, TASK.at(0).head_sizes, arguments.size)
@@ -59,17 +63,18 @@ def make_step(name: str, accelerator: Accelerator, arguments: argparse.Namespace
     student.grow(TASK.num_new)
     for network in (previous, student):
         network.to(accelerator.device, memory_format=torch.channels_last)
-    optimizer = build_optimizer(OptimizerOptions(), student.parameters())
-    prepared, prepared_optimizer = accelerator.prepare(student, optimizer)
-    prepared.train()
-    kd = KDOptions(decoder_factor=float(find(method).defaults.get("kd.decoder_factor", 0.0)))  # type: ignore[arg-type]
-    return fit.Step(
-        task=TASK, options=TrainerOptions(), aug=aug, seed=0, folder=Path(), accelerator=accelerator, student=prepared,
-        teacher=Teacher(previous), method=load(method)(TASK, build_criterion(CEOptions()), kd),
-        optimizer=prepared_optimizer, schedule=Schedule(SchedulerOptions(), optimizer, 1000, 100),
-        normalize=Normalize((0.0,) * 3, (1.0,) * 3).to(accelerator.device), training=None, validation=None,  # type: ignore[arg-type]
+    kd = KDOptions(decoder_factor=float(find(kind).defaults.get("kd.decoder_factor", 0.0)))  # type: ignore[arg-type]
+    method = load(kind)(TASK, build_criterion(CEOptions()), kd)
+    step = Step(
+        task=TASK, options=TrainerOptions(), optimizer=OptimizerOptions(), scheduler=SchedulerOptions(), seed=0,
+        folder=Path(), accelerator=accelerator, student=student, teacher=Teacher(previous),
+        method=Rotated(method, aug) if aug.factor > 0 else method,
+        normalize=Normalize((0.0,) * 3, (1.0,) * 3).to(accelerator.device), training=range(100), validation=None,  # type: ignore[arg-type]
         targets=None, journal=Journal(Path("unused.jsonl"), enabled=False),
     )  # fmt: skip
+    episode = fit.start(step, Phase(), Learner(student, step.method))
+    episode.learner.train()
+    return episode
 
 
 def make_batch(accelerator: Accelerator, arguments: argparse.Namespace) -> Batch:
@@ -94,12 +99,12 @@ def bench_iterations(precision: str, arguments: argparse.Namespace) -> dict[str,
     """Median seconds per training iteration of every method, taken in turn."""
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(mixed_precision="no" if precision == "float32" else precision)
-    steps = {name: make_step(name, accelerator, arguments) for name in METHODS}
+    episodes = {name: make_step(name, accelerator, arguments) for name in METHODS}
     batch, generator = make_batch(accelerator, arguments), torch.Generator().manual_seed(0)
     times: dict[str, list[float]] = {name: [] for name in METHODS}
     for index in range(arguments.rounds + 2):
-        for name, step in steps.items():
-            spent = seconds(lambda step=step: fit.train_iteration(step, batch, generator, update=True))  # type: ignore[misc]
+        for name, episode in episodes.items():
+            spent = seconds(lambda episode=episode: train_iteration(episode, batch, generator, Group(1, True)))  # type: ignore[misc]
             if index >= 2:  # the first rounds allocate and choose kernels
                 times[name].append(spent)
     ratios = [b / a for a, b in zip(times["ft"], times["mib-cd"], strict=True)]
@@ -109,17 +114,17 @@ def bench_iterations(precision: str, arguments: argparse.Namespace) -> dict[str,
         "images_per_second": {
             name: round(arguments.batch / statistics.median(values), 2) for name, values in times.items()
         },
-        "evaluation_forward_share": round(bench_evaluation(steps["ft"], accelerator, arguments), 3),
+        "evaluation_forward_share": round(bench_evaluation(episodes["ft"].step, accelerator, arguments), 3),
     }
 
 
-def bench_evaluation(step: fit.Step, accelerator: Accelerator, arguments: argparse.Namespace) -> float:
+def bench_evaluation(step: Step, accelerator: Accelerator, arguments: argparse.Namespace) -> float:
     """Share of the bare network's time in counting a confusion matrix over the same tiles."""
     raw = torch.randint(0, 256, (arguments.batch, 3, arguments.size, arguments.size), dtype=torch.uint8)
     target = torch.randint(0, 4, (arguments.batch, arguments.size, arguments.size), dtype=torch.uint8)
     batches = [Batch(raw, target)] * 4
     image = step.normalize(raw.to(accelerator.device))
-    network = accelerator.unwrap_model(step.student)
+    network = step.student
 
     def evaluate() -> None:
         counts = Confusion(TASK.num_seen, accelerator.device)

@@ -18,9 +18,13 @@ from saticl.display.figures.curves import NOT_TERMS
 from saticl.engine import fit
 from saticl.engine.checkpoint import save_tensors
 from saticl.engine.device import leave_together
-from saticl.engine.optim import Schedule, build_optimizer
+from saticl.engine.episode import device_batches, train_epoch
+from saticl.engine.learner import Learner
 from saticl.engine.state import Progress
+from saticl.engine.step import Step
 from saticl.methods import METHODS, MethodSpec
+from saticl.methods.phases import Phase
+from saticl.methods.rotation import Rotated
 from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
 from saticl.runs.journal import Journal
 from saticl.types import Batch
@@ -56,33 +60,31 @@ class Part:
 def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -> None:
     """A few iterations of the second step, with rotation distillation."""
     student, teacher = networks(TASK)
-    optimizer = build_optimizer(OptimizerOptions(target="sgd", lr=0.01), student.parameters())
-    ready, ready_optimizer = accelerator.prepare(student, optimizer)
     part = Part(kind, accelerator.process_index, accelerator.num_processes)
-    step = fit.Step(
+    step = Step(
         task=TASK,
         options=TrainerOptions(channels_last=False),
-        aug=AugOptions(factor=0.1, factor_icl=0.1),
+        optimizer=OptimizerOptions(target="sgd", lr=0.01),
+        scheduler=SchedulerOptions(target="constant"),
         seed=0,
         folder=folder,
         accelerator=accelerator,
-        student=ready,
+        student=student,
         teacher=teacher,
-        method=prepared(spec),
-        optimizer=ready_optimizer,
-        schedule=Schedule(SchedulerOptions(target="constant"), optimizer, ITERATIONS, ITERATIONS),
+        method=Rotated(prepared(spec), AugOptions(factor=0.1, factor_icl=0.1)),
         normalize=nn.Identity(),
         training=part,
         validation=None,
         targets=None,
         journal=Journal(folder / "journal.jsonl", enabled=False),
     )
-    step.method.begin(student, teacher, fit.device_batches(step, epoch=0))
-    numbers = fit.train_epoch(step, Progress(), epoch=1)
+    step.method.begin(student, teacher, device_batches(step, epoch=0))
+    episode = fit.start(step, Phase(), Learner(student, step.method))
+    numbers = train_epoch(episode, Progress(), epoch=1)
     if accelerator.is_main_process:
         losses = {name: value for name, value in numbers.items() if name not in NOT_TERMS or name == "loss"}
         (folder / f"{spec.name}.json").write_text(json.dumps(losses))
-        save_tensors(folder / f"{spec.name}.safetensors", accelerator.unwrap_model(ready).state_dict())
+        save_tensors(folder / f"{spec.name}.safetensors", student.state_dict())
 
 
 def main(out: str, kind: str) -> None:

@@ -9,14 +9,15 @@ from accelerate import Accelerator
 import saticl
 from saticl.commands.prepared import Prepared, require_pixels
 from saticl.config import TrainConfig
-from saticl.engine import checkpoint, fit
+from saticl.engine import checkpoint
 from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
 from saticl.engine.evaluate import with_old_classes
-from saticl.engine.optim import Schedule, build_optimizer
+from saticl.engine.step import Step
 from saticl.errors import InvalidCheckpoint
 from saticl.methods import find, load
 from saticl.methods.base import Method
 from saticl.methods.criterion import balanced_weights, build_criterion
+from saticl.methods.rotation import Rotated
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
 from saticl.runs.journal import Journal
@@ -86,7 +87,7 @@ def describe(plan: Plan, precision: str) -> StepInfo:
         groups=protocol.groups,
         background=protocol.background,
         step=plan.task.step,
-        method=find(plan.config.method).name,
+        method=find(plan.config.method).reference,
         model=plan.config.model,
         bands=bands,
         mean=manifest.statistics.mean[: len(bands)],
@@ -116,6 +117,7 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
     checkpoint.require_same_network(before, options, path)
     start = options.model_copy(update={"pretrained": False, "weights": None})
     student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, plan.image_size)
+    load(before.method).rebuild(student, task.at(task.step - 1))
     student.load_state_dict(previous.state_dict())
     student.grow(task.num_new)
     if options.freeze:
@@ -129,11 +131,12 @@ def build_method(plan: Plan, device: torch.device) -> Method:
     spec = find(config.method)
     weight = balanced_weights(plan.training, task).to(device) if config.class_weights == "balanced" else None
     own = getattr(config, spec.name.replace("-", "_"), None)
-    method = load(spec.name)(task, build_criterion(config.ce, weight), config.kd, own)
+    kind = load(config.method, faithful=getattr(own, "faithful", False))
+    method = kind(task, build_criterion(config.ce, weight), config.kd, own)
     if task.step > 0:
         state = checkpoint.load_tensors(plan.previous / METHOD_FILE)
         method.import_state(checkpoint.on_device(state, device))
-    return method.to(device)
+    return (Rotated(method, config.aug) if config.rotates else method).to(device)
 
 
 def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader, EvaluationLoader]:
@@ -157,7 +160,7 @@ def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader,
     )
 
 
-def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> fit.Step:
+def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> Step:
     """All live objects of a step, on the device of this process.
 
     Raises:
@@ -176,30 +179,20 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> fit.Step
         targets = with_old_classes(teacher, validation, normalize, accelerator)
     if config.trainer.compile:
         student.compile()
-    optimizer = build_optimizer(config.optimizer, [*student.parameters(), *method.parameters()])
-    schedule = Schedule(config.scheduler, optimizer, total_iterations(config, len(training)), len(training))
-    student, prepared_optimizer = accelerator.prepare(student, optimizer)
-    return fit.Step(
+    return Step(
         task=plan.task,
         options=config.trainer,
-        aug=config.aug,
+        optimizer=config.optimizer,
+        scheduler=config.scheduler,
         seed=config.seed,
         folder=plan.folder,
         accelerator=accelerator,
         student=student,
         teacher=teacher,
         method=method,
-        optimizer=prepared_optimizer,
-        schedule=schedule,
         normalize=normalize,
         training=training,
         validation=validation,
         targets=targets,
         journal=Journal(plan.folder / "journal.jsonl", enabled=accelerator.is_main_process),
     )
-
-
-def total_iterations(config: TrainConfig, per_epoch: int) -> int:
-    """Iterations of a step that is not stopped early."""
-    total = config.trainer.max_epochs * per_epoch
-    return total if config.trainer.max_iterations is None else min(total, config.trainer.max_iterations)

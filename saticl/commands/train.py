@@ -16,6 +16,7 @@ from saticl.engine import checkpoint, fit, scoring
 from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
 from saticl.engine.device import leave_together, make_accelerator
 from saticl.engine.seed import seed_everything
+from saticl.engine.step import Step
 from saticl.errors import InvalidOptions
 from saticl.files import write_atomically
 from saticl.methods import find
@@ -80,18 +81,15 @@ def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Acc
         console.print(f"[dim]{plan.folder}[/]")
 
 
-def finish(plan: Plan, info: StepInfo, step: fit.Step) -> Scores:
-    """Score the best weights against the full truth and seal the folder; the checkpoint is written last of all.
+def finish(plan: Plan, info: StepInfo, step: Step) -> Scores:
+    """Score what was learned against the full truth and seal the folder; the checkpoint is written last of all.
 
     The full truth includes old classes, whose labels the step itself never saw; nothing is selected by it.
     """
     accelerator, folder, trainer = step.accelerator, plan.folder, plan.config.trainer
-    weights = checkpoint.load_tensors(fit.best_weights(step))
-    student = accelerator.unwrap_model(step.student)
-    student.load_state_dict(weights)
     matrix = scoring.score_tiles(
         accelerator,
-        student,
+        step.student,
         info,
         plan.data.root,
         plan.data.manifest,
@@ -106,7 +104,7 @@ def finish(plan: Plan, info: StepInfo, step: fit.Step) -> Scores:
         state = step.method.export_state()
         if state:
             checkpoint.save_tensors(folder / METHOD_FILE, state)
-        checkpoint.save_model(folder / MODEL_FILE, weights, info)
+        checkpoint.save_model(folder / MODEL_FILE, step.student.state_dict(), info)
         shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()
     return scores

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from saticl.errors import InvalidCheckpoint
 from saticl.files import replacing, write_atomically
+from saticl.methods import load
 from saticl.models.segmenter import Segmenter
 from saticl.options import FrozenOptions, ModelOptions
 from saticl.tasks import Protocol, Task
@@ -91,6 +92,7 @@ def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
     info = read_info(path)
     options = info.model.model_copy(update={"pretrained": False, "weights": None})
     segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.image_size)
+    load(info.method).rebuild(segmenter, info.task)
     try:
         segmenter.load_state_dict(load_file(path))
     except RuntimeError as error:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
+from torch import nn
 
 from saticl.engine.checkpoint import StepInfo
 from saticl.engine.evaluate import restricted_confusions
-from saticl.models.segmenter import Segmenter
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
 from saticl.tiles.loaders import evaluation_loader
@@ -24,7 +24,7 @@ from saticl.transforms.normalize import Normalize
 
 def score_tiles(
     accelerator: Accelerator,
-    segmenter: Segmenter,
+    segmenter: nn.Module,
     info: StepInfo,
     root: Path,
     manifest: Manifest,
@@ -55,7 +55,7 @@ def score_tiles(
 
 def score_tiles_restricted(
     accelerator: Accelerator,
-    segmenter: Segmenter,
+    segmenter: nn.Module,
     info: StepInfo,
     root: Path,
     manifest: Manifest,

@@ -4,12 +4,14 @@ Adding a method: one file with a `Method` subclass, one entry here. This table i
 line can show it; `load` imports the class.
 """
 
+import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from saticl.errors import UnknownName
+from saticl.errors import InvalidOptions, UnknownName
 
 if TYPE_CHECKING:
     from saticl.methods.base import Method
@@ -24,12 +26,23 @@ class MethodSpec:
     paper: str
     target: str
     """`module:Class`."""
+    published: str | None = None
+    """The same for the variant with the quirks of the published code, which `<method>.faithful` chooses."""
     defaults: Mapping[str, object] = field(default_factory=dict)
     """Dotted options whose default this method changes. What the user sets wins."""
     reads: frozenset[str] = frozenset()
     """Method-specific options and sections this method reads; setting any other such option is refused."""
     ignores: frozenset[str] = frozenset()
     """General options and sections this method does not read, refused too."""
+
+    @property
+    def reference(self) -> str:
+        """What finds this method again: its name, or `package.module:Class` where it is not in the table."""
+        return (
+            self.name
+            if any(spec.name == self.name and spec.target == self.target for spec in METHODS)
+            else self.target
+        )
 
 
 METHODS: tuple[MethodSpec, ...] = (
@@ -83,6 +96,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "weights that the loss was sensitive to are held in place",
         "Kirkpatrick et al., PNAS 2017, arXiv:1612.00796",
         "saticl.methods.ewc:EWC",
+        published="saticl.methods.ewc:PublishedEWC",
         reads=frozenset({"ewc"}),
     ),
     MethodSpec(
@@ -90,6 +104,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "weights that lowered the loss are held in place (synaptic intelligence)",
         "Zenke et al., ICML 2017, arXiv:1703.04200",
         "saticl.methods.pi:PI",
+        published="saticl.methods.pi:PublishedPI",
         reads=frozenset({"pi"}),
     ),
     MethodSpec(
@@ -97,6 +112,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "EWC and PI together (Riemannian walk)",
         "Chaudhry et al., ECCV 2018, arXiv:1801.10112",
         "saticl.methods.rw:RW",
+        published="saticl.methods.rw:PublishedRW",
         reads=frozenset({"rw"}),
     ),
     MethodSpec(
@@ -104,6 +120,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "labels old classes in the background, keeps features at several scales",
         "Douillard et al., CVPR 2021, arXiv:2011.11390",
         "saticl.methods.plop:PLOP",
+        published="saticl.methods.plop:PublishedPLOP",
         defaults={"model.init_balanced": True},
         reads=frozenset({"plop"}),
     ),
@@ -112,6 +129,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "PLOP, and distillation that the labels correct",
         "Yang et al., ICCV 2023, pp. 18601-18612",
         "saticl.methods.lgkd:LGKD",
+        published="saticl.methods.lgkd:PublishedLGKD",
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "lgkd"}),
     ),
@@ -146,15 +164,43 @@ GATED = ("kd.decoder_factor", "kd.encoder_factor", "kd.alpha")
 
 
 def find(name: str) -> MethodSpec:
-    """The method of that name, in any case and with - or _; raises UnknownName."""
+    """The method of that name, in any case and with - or _, or the one that `package.module:Class` names.
+
+    Raises UnknownName for another name, InvalidOptions for a class that cannot be imported or is no method.
+    """
+    if ":" in name:
+        return _outside(name)
     wanted = name.lower().replace("_", "-")
     for spec in METHODS:
         if spec.name == wanted:
             return spec
-    raise UnknownName("method", name, (spec.name for spec in METHODS))
+    raise UnknownName("method", name, [*(spec.name for spec in METHODS), "package.module:Class"])
 
 
-def load(name: str) -> "type[Method]":
-    """The class of a method."""
-    module, _, attribute = find(name).target.partition(":")
+def load(name: str, faithful: bool = False) -> "type[Method]":
+    """The class of a method; its published variant where `faithful` is asked for and there is one."""
+    spec = find(name)
+    return _imported(spec.published if faithful and spec.published else spec.target)
+
+
+def _imported(target: str) -> "type[Method]":
+    module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+
+
+def _outside(target: str) -> MethodSpec:
+    """The row of a method that lives outside this repository: its class says what a row says."""
+    from saticl.methods.base import Method
+
+    try:
+        method: object = _imported(target)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidOptions(
+            f"--method {target} cannot be imported ({error}): write package.module:Class, and make the package "
+            "importable, for example with PYTHONPATH."
+        ) from error
+    if not (inspect.isclass(method) and issubclass(method, Method)):
+        raise InvalidOptions(f"--method {target} is no subclass of saticl.methods.base.Method.")
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", method.__name__).lower()
+    summary = (method.__doc__ or "").strip().partition("\n")[0]
+    return MethodSpec(name, summary, "-", target, defaults=method.defaults, reads=method.reads)

@@ -110,7 +110,7 @@ class Anchored(Method):
 
     def scaled(self, named: Named) -> Named:
         """Importance between 0 and 1."""
-        return scaled_per_tensor(named) if self.options.faithful else scaled_globally(named)
+        return scaled_globally(named)
 
     def _flat(self, quantities: Iterable[str]) -> dict[str, Tensor]:
         return {

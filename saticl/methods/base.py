@@ -1,31 +1,47 @@
 """What a step of the protocol minimises.
 
-A method names its terms; the engine sums them, optimises, distributes and saves. Per iteration the engine calls
+A method names its terms; the engine sums them, optimises, distributes and saves. Per iteration the engine asks for
+
+    terms(batch, student, teacher, generator)
+
+which most methods leave as it is: composed of the two halves that a method describes,
 
     initial(new, target)                          at step 0
     supervision(new, old_logits, target)          later: what the labels of this step say
     distillation(new, old, target)                later: what the previous model says
 
-and, where a method needs more than outputs: `begin` before the first epoch, `after_backward` once gradients are there,
-`end` after the last epoch, `export_state`/`import_state` for what the next step must know, and `running_state`/
-`resume_state` for what an interrupted step must. The engine places states on the device. Rotation distillation wraps
-any method (`rotation.py`), which is why labels and distillation are separate: the labels also see the turned image.
+They are separate because rotation distillation (`rotation.py`) lets the labels also see the turned image.
 
-A method never optimises, moves devices, logs or opens files.
+The life of a step, in order; all but `terms` do nothing unless a method says otherwise:
+
+    import_state      what the previous step left
+    grow              before there is an optimiser: new rows, new modules, frozen parts
+    phases            what is trained, by which optimiser, for how long
+    begin             once, before the first epoch
+    terms, after_backward, after_step             every iteration; the last two at every move of the optimiser
+    end               once, after the last epoch
+    consolidate       the best weights are loaded: fuse them, count statistics anew
+    export_state      what the next step needs
+    decode            from scores to probabilities, wherever the trained step is used
+
+What a method owns (parameters and buffers of this module) is trained, clipped, averaged over processes, saved and
+resumed together with the student. A method never optimises, moves devices, logs or opens files.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from saticl.errors import InvalidCheckpoint
+from saticl.methods.phases import Phase
 from saticl.options import FrozenOptions, KDOptions
 from saticl.tasks import Task
 from saticl.types import Batch, Image, Labels, Logits, Output, Scalar, Terms
 
 Network = Callable[[Image], Output]
-"""The student as the engine prepared it (distributed, autocast), or the teacher."""
+"""The student or the teacher, as a method calls it."""
 
 
 class Criterion(Protocol):
@@ -39,9 +55,13 @@ class Criterion(Protocol):
 class Method(nn.Module):
     """Base of all methods: fine-tuning with the given criterion; override what differs."""
 
-    asks_teacher: ClassVar[bool] = True
+    asks_teacher: bool = True
     """Whether the terms look at the previous model. Where not, it is never run for them: `old_logits` is empty, and
     `distillation` is not called."""
+    defaults: ClassVar[Mapping[str, object]] = {}
+    """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`)."""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Of a method outside this repository: method-specific options that it reads (`MethodSpec.reads`)."""
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: FrozenOptions | None = None) -> None:
         super().__init__()
@@ -49,6 +69,26 @@ class Method(nn.Module):
         self.criterion = criterion
         self.kd = kd
         self.options = options
+
+    def terms(self, batch: Batch, student: Network, teacher: Network | None, generator: torch.Generator) -> Terms:
+        """Named, weighted summands of one iteration's loss.
+
+        Args:
+            batch: images and labels of this process.
+            student: the network being trained, which may be called more than once.
+            teacher: the previous step's network; None at step 0.
+            generator: for what is random and must be the same on all processes.
+        """
+        new = student(batch.image)
+        if teacher is None:
+            return self.initial(new, batch.target)
+        if not self.asks_teacher:
+            return self.supervision(new, no_logits(new), batch.target)
+        old = teacher(batch.image)
+        return {
+            **self.supervision(new, old.logits, batch.target),
+            **self.distillation(new, old, batch.target),
+        }
 
     def initial(self, new: Output, target: Labels) -> Terms:
         """Terms of step 0, where there is no previous model."""
@@ -63,12 +103,23 @@ class Method(nn.Module):
         return {}
 
     @classmethod
-    def decode(cls, output: Output) -> Tensor:
-        """Probabilities [B, K, H, W] from what the network gives; a pixel's class is that of the largest.
+    def rebuild(cls, student: nn.Module, task: Task) -> None:
+        """Give a plain network the modules that `grow` has added in the steps up to this task's.
 
-        Used wherever a trained step is scored or applied, so it may look at nothing but the output.
+        Called wherever a network of this method is built from its description, before its weights are loaded.
         """
-        return output.logits.softmax(1)
+
+    def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
+        """Change the student before the optimiser is made; the head of the new classes is there already.
+
+        Rows may be set, modules added (then `rebuild` must add them too), and parts frozen by `requires_grad_(False)`.
+        `batches` is one pass over the training batches on offer. Called again when a step is resumed, with the same
+        seed, before its weights are loaded.
+        """
+
+    def phases(self) -> Sequence[Phase]:
+        """What the step consists of; asked for after `grow`."""
+        return (Phase(),)
 
     def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
         """Called once before the first epoch, with one pass over the training batches on offer."""
@@ -77,42 +128,61 @@ class Method(nn.Module):
         """Called when the gradients of the terms are there: may read and edit them; returns values to log."""
         return {}
 
+    def after_step(self, student: nn.Module) -> None:
+        """Called after every move of the optimiser: may edit weights."""
+
     def end(self, student: nn.Module) -> None:
-        """Called once after the last epoch."""
+        """Called once after the last epoch, with its weights; these are then replaced by the best epoch's."""
+
+    def consolidate(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
+        """Called with the best weights, before they are scored and sealed: what is edited here stays.
+
+        `batches` is one pass over the training batches on offer. All processes go on with what the first one made.
+        """
+
+    @classmethod
+    def decode(cls, output: Output) -> Tensor:
+        """Probabilities [B, K, H, W] from what the network gives; a pixel's class is that of the largest.
+
+        Used wherever a trained step is scored or applied, so it may look at nothing but the output.
+        """
+        return output.logits.softmax(1)
 
     def export_state(self) -> dict[str, Tensor]:
-        """Tensors that the next step needs."""
-        return {}
+        """Tensors that the next step needs: all parameters and persistent buffers of this module, by default."""
+        return dict(self.state_dict())
 
     def import_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `export_state` gave; refuses the state of another method."""
-        if state:
+        """Take over what `export_state` gave; refuses the state of another method, or tensors of another shape."""
+        own = self.state_dict()
+        foreign = sorted(name for name in state if name not in own)
+        if foreign:
             raise InvalidCheckpoint(
-                f"The previous step holds state ({', '.join(sorted(state)[:3])}, ...) that {type(self).__name__} does "
+                f"The previous step holds state ({', '.join(foreign[:3])}, ...) that {type(self).__name__} does "
                 "not know: it was trained with another method. Use the same --method for every step."
             )
+        for name, tensor in state.items():
+            if tensor.shape != own[name].shape:
+                raise InvalidCheckpoint(
+                    f"The previous step left {name} of the shape {tuple(tensor.shape)}, but {type(self).__name__} "
+                    f"expects {tuple(own[name].shape)}: what grows with the classes needs an import_state of its own."
+                )
+        self.load_state_dict(dict(state), strict=False)
 
     def running_state(self) -> dict[str, Tensor]:
-        """Tensors from which an interrupted step continues after an epoch, where `begin` is not called again."""
-        return self.export_state()
+        """Tensors beside parameters and persistent buffers from which an interrupted step continues.
+
+        Saved after every epoch, and given back in place of calling `begin` again.
+        """
+        return {}
 
     def resume_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `running_state` gave, on the device of the method."""
-        self.import_state(state)
-
-
-def plain_terms(method: Method, batch: Batch, student: Network, teacher: Network | None) -> Terms:
-    """All terms of one iteration, without rotation distillation."""
-    new = student(batch.image)
-    if teacher is None:
-        return method.initial(new, batch.target)
-    if not method.asks_teacher:
-        return method.supervision(new, no_logits(new), batch.target)
-    old = teacher(batch.image)
-    return {
-        **method.supervision(new, old.logits, batch.target),
-        **method.distillation(new, old, batch.target),
-    }
+        if state:
+            raise InvalidCheckpoint(
+                f"The interrupted step holds state ({', '.join(sorted(state)[:3])}, ...) that {type(self).__name__} "
+                "does not know: continue it with the --method it was started with."
+            )
 
 
 def no_logits(new: Output) -> Logits:

@@ -31,8 +31,9 @@ def build_criterion(options: CEOptions, weight: Tensor | None = None) -> Criteri
 def balanced_weights(tiles: Sequence[Tile], task: Task) -> Tensor:
     """Weights [K] that fall with the square root of a label's pixels, as the step's labels show them.
 
-    Old classes hide in the background and are never a label of this step: their weight is 1 and unused. Over the
-    labelled pixels the weights average 1, so that the learning rate keeps its meaning.
+    Old classes hide in the background and are no label of this step, so nothing is known of their pixels: their weight
+    is 1. It counts where a method labels old classes itself (PLOP, LGKD, HCISS). Over the labelled pixels the weights
+    average 1, so that the learning rate keeps its meaning.
     """
     table = task.train_table()
     pixels = np.zeros(task.num_seen)

@@ -16,7 +16,7 @@ F starts at 1; and F̂ is scaled within each tensor, which frees tensors whose v
 
 import torch
 
-from saticl.methods.anchored import Anchored, Named, values
+from saticl.methods.anchored import Anchored, Named, scaled_per_tensor, values
 from saticl.methods.options import EWCOptions
 
 
@@ -27,28 +27,43 @@ class EWC(Anchored):
     kept = ("fisher",)
     options: EWCOptions
 
+    first_fisher = 0.0
+    """F of weights that are new."""
+
     def importance(self) -> Named:
         """F̂."""
         return self.scaled(self.memory["fisher"])
 
     def start(self, parameters: Named) -> None:
         """F of new weights."""
-        start_fisher(self.memory.setdefault("fisher", {}), parameters, self.options.faithful)
+        start_fisher(self.memory.setdefault("fisher", {}), parameters, self.first_fisher)
 
     def observe(self, parameters: Named, gradients: Named) -> None:
         """F."""
-        update_fisher(self.memory["fisher"], gradients, past_share(self.options.alpha, self.options.faithful))
+        update_fisher(self.memory["fisher"], gradients, self.past_share())
+
+    def past_share(self) -> float:
+        """How much of F survives an update."""
+        return self.options.alpha
 
 
-def start_fisher(fisher: Named, parameters: Named, faithful: bool) -> None:
+class PublishedEWC(EWC):
+    """EWC as in the published runs: α weighs the newest batch, F starts at 1, F̂ is scaled within each tensor."""
+
+    first_fisher = 1.0
+
+    def past_share(self) -> float:
+        """What α leaves."""
+        return 1 - self.options.alpha
+
+    def scaled(self, named: Named) -> Named:
+        """Within each tensor."""
+        return scaled_per_tensor(named)
+
+
+def start_fisher(fisher: Named, parameters: Named, first: float) -> None:
     """Add weights that `fisher` does not hold yet."""
-    fill = torch.ones_like if faithful else torch.zeros_like
-    fisher.update({name: fill(tensor) for name, tensor in parameters.items() if name not in fisher})
-
-
-def past_share(alpha: float, faithful: bool) -> float:
-    """How much of F survives an update; the published code gives alpha to the newest batch instead."""
-    return 1 - alpha if faithful else alpha
+    fisher.update({name: torch.full_like(tensor, first) for name, tensor in parameters.items() if name not in fisher})
 
 
 def update_fisher(fisher: Named, gradients: Named, past: float) -> None:

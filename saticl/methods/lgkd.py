@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from saticl.losses import label_guided_distillation
 from saticl.methods.options import LGKDOptions
-from saticl.methods.plop import PLOP
+from saticl.methods.plop import PLOP, PublishedPLOP
 from saticl.types import Labels, Output, Terms
 
 
@@ -33,3 +33,7 @@ class LGKD(PLOP):
         small = F.interpolate(target[:, None].float(), new.coarse.shape[-2:], mode="nearest")[:, 0].long()
         loss = label_guided_distillation(new.coarse, old.coarse, small, self.options.previous, self.options.novel)
         return {**super().distillation(new, old, target), "kd": self.kd.decoder_factor * loss}
+
+
+class PublishedLGKD(LGKD, PublishedPLOP):
+    """LGKD on PLOP as in the published code."""

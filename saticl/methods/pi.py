@@ -18,11 +18,8 @@ it where the move starts, a difference of second order. Deviation from MiB's cod
 import torch
 from torch import nn
 
-from saticl.methods.anchored import Anchored, Named, values
+from saticl.methods.anchored import Anchored, Named, scaled_per_tensor, values
 from saticl.methods.options import PIOptions
-
-XI = 1e-3
-PUBLISHED_XI = 1e-20
 
 
 class PI(Anchored):
@@ -31,13 +28,13 @@ class PI(Anchored):
     name = "pi"
     kept = ("score",)
     options: PIOptions
+    smallest = 1e-3
+    """ξ where the user has chosen none."""
 
     @property
     def xi(self) -> float:
         """ξ."""
-        if self.options.xi is not None:
-            return self.options.xi
-        return PUBLISHED_XI if self.options.faithful else XI
+        return self.smallest if self.options.xi is None else self.options.xi
 
     def importance(self) -> Named:
         """Ω̂."""
@@ -62,6 +59,16 @@ class PI(Anchored):
             gained = (path[name] / ((parameter - start[name]).square() + self.xi)).relu()
             score[name] = old[name] + gained if name in old else gained
         self.memory["score"] = score
+
+
+class PublishedPI(PI):
+    """PI as in the published runs: ξ is 1e-20, Ω̂ is scaled within each tensor."""
+
+    smallest = 1e-20
+
+    def scaled(self, named: Named) -> Named:
+        """Within each tensor."""
+        return scaled_per_tensor(named)
 
 
 def add_path(path: Named, before: Named, parameters: Named, gradients: Named) -> None:

@@ -35,8 +35,6 @@ from saticl.options import KDOptions
 from saticl.tasks import Task
 from saticl.types import Batch, Labels, Logits, Output, Scalar, Terms
 
-BINS, PUBLISHED_BINS = 10_000, 100
-"""Of the histogram from which medians are read: with few, teachers that are always or never sure share one bin."""
 LOWEST = 0.001
 """Smallest threshold."""
 STAGES = 4
@@ -50,6 +48,8 @@ class PLOP(Method):
     thresholds: Tensor
     """τ [num_old]."""
     name = "plop"
+    num_bins = 10_000
+    """Of the histogram from which medians are read: with few, teachers that are always or never sure share one bin."""
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: PLOPOptions) -> None:
         super().__init__(task, criterion, kd, options)
@@ -60,7 +60,7 @@ class PLOP(Method):
         """τ, from one pass over the training tiles."""
         if teacher is None:
             return
-        num_old, num_bins = self.task.num_old, PUBLISHED_BINS if self.options.faithful else BINS
+        num_old, num_bins = self.task.num_old, self.num_bins
         counts = torch.zeros(num_old * num_bins, dtype=torch.int64, device=self.thresholds.device)
         for batch in batches:
             logits = teacher(batch.image).logits
@@ -69,9 +69,7 @@ class PLOP(Method):
             counts += torch.bincount(places, minlength=num_old * num_bins)
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(counts)
-        counts = counts.view(num_old, num_bins)
-        medians = published_medians(counts) if self.options.faithful else histogram_medians(counts)
-        self.thresholds = medians.to(self.thresholds.dtype).clamp(min=LOWEST)
+        self.thresholds = self.medians(counts.view(num_old, num_bins)).to(self.thresholds.dtype).clamp(min=LOWEST)
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
         """ν CE(z, ỹ), per image, averaged over the pixels that have a label before or after."""
@@ -93,19 +91,23 @@ class PLOP(Method):
 
     def pod(self, new: Output, old: Output) -> Scalar:
         """Local POD over all maps."""
-        options, num_old = self.options, self.task.num_old
-        merged = summed_background(new.coarse, num_old) if options.faithful else fold_new(new.coarse, num_old)
+        options = self.options
         maps = [*zip(old.stages[-STAGES:], new.stages[-STAGES:], strict=True), (old.pixels, new.pixels)]
         distances = [options.features_factor * local_pod_distance(*pair) for pair in maps]
-        distances.append(options.logits_factor * local_pod_distance(old.coarse, merged))
+        distances.append(options.logits_factor * local_pod_distance(old.coarse, self.merged(new.coarse)))
         return math.sqrt(self.task.num_seen / self.task.num_new) * torch.stack(distances).mean()
 
     def uncertainty(self, old_logits: Logits) -> Tensor:
         """U [B, H, W]."""
-        entropy = normalised_entropy(old_logits)
-        if self.options.faithful:
-            return entropy / (self.task.num_old * math.log(self.task.num_seen))
-        return entropy
+        return normalised_entropy(old_logits)
+
+    def medians(self, counts: Tensor) -> Tensor:
+        """Median of u [num_old] from its histograms [num_old, num_bins]."""
+        return histogram_medians(counts)
+
+    def merged(self, coarse: Logits) -> Logits:
+        """The student's scores with background and new classes as one: [B, num_old, h, w]."""
+        return fold_new(coarse, self.task.num_old)
 
     def running_state(self) -> dict[str, Tensor]:
         """τ, so that an interrupted step goes on with the same."""
@@ -120,6 +122,24 @@ class PLOP(Method):
             )
         for thresholds in state.values():
             self.thresholds = thresholds.clone()
+
+
+class PublishedPLOP(PLOP):
+    """PLOP as in the published code: entropy divided twice, its median misread, scores of new classes summed."""
+
+    num_bins = 100
+
+    def uncertainty(self, old_logits: Logits) -> Tensor:
+        """U / (|old| log |seen|)."""
+        return super().uncertainty(old_logits) / (self.task.num_old * math.log(self.task.num_seen))
+
+    def medians(self, counts: Tensor) -> Tensor:
+        """From the indices of bins in place of their counts."""
+        return published_medians(counts)
+
+    def merged(self, coarse: Logits) -> Logits:
+        """By the sum of scores."""
+        return summed_background(coarse, self.task.num_old)
 
 
 def histogram_medians(counts: Tensor) -> Tensor:

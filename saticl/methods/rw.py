@@ -22,13 +22,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from saticl.methods.anchored import Anchored, Named, values
+from saticl.methods.anchored import Anchored, Named, scaled_per_tensor, values
 from saticl.methods.base import Criterion
-from saticl.methods.ewc import past_share, start_fisher, update_fisher
+from saticl.methods.ewc import start_fisher, update_fisher
 from saticl.methods.options import RWOptions
 from saticl.methods.pi import add_path
 from saticl.options import KDOptions
 from saticl.tasks import Task
+
+Tensors = list[Tensor] | tuple[Tensor, ...]
 
 SMALLEST = 1e-8
 """Keeps the gain of weights that did not move finite."""
@@ -40,6 +42,8 @@ class RW(Anchored):
     name = "rw"
     kept = ("fisher", "score")
     options: RWOptions
+    first_fisher = 0.0
+    """F of weights that are new."""
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: RWOptions) -> None:
         super().__init__(task, criterion, kd, options)
@@ -53,7 +57,7 @@ class RW(Anchored):
 
     def start(self, parameters: Named) -> None:
         """F of new weights; nothing has been gained or has moved."""
-        start_fisher(self.memory.setdefault("fisher", {}), parameters, self.options.faithful)
+        start_fisher(self.memory.setdefault("fisher", {}), parameters, self.first_fisher)
         for quantity in ("gain", "path"):
             self.memory[quantity] = {name: torch.zeros_like(tensor) for name, tensor in parameters.items()}
         for quantity in ("start", "before"):
@@ -65,7 +69,7 @@ class RW(Anchored):
         if self.updates % self.options.interval == 0:
             self._gain(parameters, gradients)
         self.updates += 1
-        update_fisher(self.memory["fisher"], gradients, past_share(self.options.alpha, self.options.faithful))
+        update_fisher(self.memory["fisher"], gradients, self.past_share())
 
     def _gain(self, parameters: Named, gradients: Named) -> None:
         """Add what the interval gained, and start the next one here."""
@@ -73,13 +77,21 @@ class RW(Anchored):
             values(self.memory[name], gradients) for name in ("start", "path", "gain", "fisher")
         )
         moves = torch._foreach_sub(start, values(parameters, gradients))
-        gained = torch._foreach_mul(list(gradients.values()), moves) if self.options.faithful else path
+        gained = self.gained(path, list(gradients.values()), moves)
         distance = torch._foreach_mul(torch._foreach_mul(moves, moves), fisher)
         torch._foreach_mul_(distance, 0.5)
         torch._foreach_add_(distance, SMALLEST)
         torch._foreach_addcdiv_(gain, gained, distance)
         torch._foreach_zero_(path)
         torch._foreach_copy_(start, values(parameters, gradients))
+
+    def gained(self, path: Tensors, gradients: Tensors, moves: Tensors) -> Tensors:
+        """What the interval has lowered the loss by: the path over all its updates."""
+        return path
+
+    def past_share(self) -> float:
+        """How much of F survives an update."""
+        return self.options.alpha
 
     @torch.no_grad()
     def end(self, student: nn.Module) -> None:
@@ -97,3 +109,21 @@ class RW(Anchored):
         """Take over what `running_state` gave."""
         super().resume_state(state)
         self.updates = int(self.memory.pop("count")["updates"])
+
+
+class PublishedRW(RW):
+    """RW as in the published runs: the last gradient alone, α weighs the newest batch, F starts at 1, scaled apart."""
+
+    first_fisher = 1.0
+
+    def gained(self, path: Tensors, gradients: Tensors, moves: Tensors) -> Tensors:
+        """The last gradient times the whole move."""
+        return torch._foreach_mul(gradients, moves)
+
+    def past_share(self) -> float:
+        """What α leaves."""
+        return 1 - self.options.alpha
+
+    def scaled(self, named: Named) -> Named:
+        """Within each tensor."""
+        return scaled_per_tensor(named)

@@ -14,9 +14,9 @@ from saticl.engine.checkpoint import load_tensors, save_tensors
 from saticl.errors import InvalidCheckpoint
 from saticl.labels import IGNORE
 from saticl.methods import METHODS, MethodSpec, find, load
-from saticl.methods.base import Method, plain_terms
+from saticl.methods.base import Method
 from saticl.methods.criterion import build_criterion
-from saticl.methods.rotation import rotation_terms
+from saticl.methods.rotation import Rotated
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch, Terms
@@ -57,7 +57,7 @@ def prepared(spec: MethodSpec, task: Task = TASK) -> Method:
 def iterate(method: Method, student: ToySegmenter, teacher: ToySegmenter | None, batch: Batch) -> list[float]:
     """One update by plain gradient descent; the values of all terms."""
     student.zero_grad()
-    terms = plain_terms(method, batch, student, teacher)
+    terms = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))
     torch.stack(list(terms.values())).sum().backward()
     terms |= method.after_backward(student)
     with torch.no_grad():
@@ -88,11 +88,9 @@ def random_labels(task: Task = TASK) -> Tensor:
 
 def terms_of(method: Method, aug: AugOptions, batch: Batch, task: Task = TASK) -> tuple[Terms, ToySegmenter]:
     student, teacher = networks(task)
-    method.begin(student, teacher, [batch])
-    if aug.factor > 0:
-        generator = torch.Generator().manual_seed(3)
-        return rotation_terms(method, aug, batch, student, teacher, generator), student
-    return plain_terms(method, batch, student, teacher), student
+    whole = Rotated(method, aug) if aug.factor > 0 else method
+    whole.begin(student, teacher, [batch])
+    return whole.terms(batch, student, teacher, torch.Generator().manual_seed(3)), student
 
 
 @every_method

@@ -271,7 +271,7 @@ def test_a_run_killed_between_epochs_resumes_to_the_same_weights(
     whole = train(tiny_tiles, tmp_path / "whole", *options)
     train_epoch = fit.train_epoch
 
-    def killed_in_the_second_epoch(step: fit.Step, progress: fit.Progress, epoch: int) -> dict[str, float]:
+    def killed_in_the_second_epoch(step: fit.Episode, progress: fit.Progress, epoch: int) -> dict[str, float]:
         if epoch == 2:
             raise KeyboardInterrupt
         return train_epoch(step, progress, epoch)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from saticl.errors import InvalidCheckpoint
 from saticl.methods.anchored import Anchored, scaled_globally
 from saticl.methods.criterion import build_criterion
-from saticl.methods.ewc import EWC
+from saticl.methods.ewc import EWC, PublishedEWC
 from saticl.methods.options import AnchorOptions, EWCOptions, PIOptions, RWOptions
-from saticl.methods.pi import PI
-from saticl.methods.rw import RW
+from saticl.methods.pi import PI, PublishedPI
+from saticl.methods.rw import RW, PublishedRW
 from saticl.options import CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 
@@ -26,6 +26,7 @@ CASES: dict[str, tuple[type[Anchored], type[AnchorOptions], dict[str, object]]] 
     "pi": (PI, PIOptions, {}),
     "rw": (RW, RWOptions, {"interval": 2}),
 }
+PUBLISHED: dict[str, type[Anchored]] = {"ewc": PublishedEWC, "pi": PublishedPI, "rw": PublishedRW}
 LEARNING_RATE = 0.1
 
 every_anchor = pytest.mark.parametrize("name", CASES)
@@ -47,7 +48,8 @@ class Tiny(nn.Module):
 def build(name: str, step: int, **options: object) -> Anchored:
     method, own, fixed = CASES[name]
     task = TASK.at(step)
-    return method(task, build_criterion(CEOptions()), KDOptions(), own.model_validate({**fixed, **options}))
+    kind = PUBLISHED[name] if options.get("faithful") else method
+    return kind(task, build_criterion(CEOptions()), KDOptions(), own.model_validate({**fixed, **options}))
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from saticl.losses import label_guided_distillation, normalised_entropy
 from saticl.methods.criterion import build_criterion
 from saticl.methods.lgkd import LGKD
 from saticl.methods.options import LGKDOptions, PLOPOptions
-from saticl.methods.plop import LOWEST, PLOP, histogram_medians, published_medians
+from saticl.methods.plop import LOWEST, PLOP, PublishedPLOP, histogram_medians, published_medians
 from saticl.options import CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch, Output
@@ -34,7 +34,8 @@ def task(num_old: int, num_new: int) -> Task:
 
 def build(num_old: int = 3, num_new: int = 2, **options: object) -> PLOP:
     own = PLOPOptions.model_validate(options)
-    return PLOP(task(num_old, num_new), build_criterion(CEOptions()), KDOptions(), own)
+    kind = PublishedPLOP if own.faithful else PLOP
+    return kind(task(num_old, num_new), build_criterion(CEOptions()), KDOptions(), own)
 
 
 def output(logits: Tensor, maps: list[Tensor] | None = None) -> Output:

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from saticl.losses import feature_mse
-from saticl.methods.base import Method, plain_terms
+from saticl.methods.base import Method
 from saticl.methods.criterion import build_criterion
 from saticl.methods.finetuning import FineTuning
 from saticl.methods.mib import MiB
-from saticl.methods.rotation import draw_turn, rotation_terms
+from saticl.methods.rotation import Rotated, draw_turn
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.transforms import Dihedral
@@ -31,7 +31,7 @@ def method() -> Method:
 def test_an_equivariant_student_has_no_rotation_loss() -> None:
     student, teacher, batch = setting(pointwise=True)
 
-    terms = rotation_terms(method(), BOTH, batch, student, teacher, torch.Generator().manual_seed(0))
+    terms = Rotated(method(), BOTH).terms(batch, student, teacher, torch.Generator().manual_seed(0))
 
     assert terms["rotation"].item() == pytest.approx(0, abs=1e-12)
     assert terms["rotation_kd"].item() > 0
@@ -41,7 +41,7 @@ def test_both_terms_are_the_published_ones() -> None:
     student, teacher, batch = setting(pointwise=False)
     turn = draw_turn(BOTH, torch.Generator().manual_seed(5))
 
-    terms = rotation_terms(method(), BOTH, batch, student, teacher, torch.Generator().manual_seed(5))
+    terms = Rotated(method(), BOTH).terms(batch, student, teacher, torch.Generator().manual_seed(5))
 
     turned = student(turn(batch.image)).pixels
     torch.testing.assert_close(terms["rotation"], 0.3 * feature_mse(turn(student(batch.image).pixels), turned))
@@ -53,7 +53,7 @@ def test_labels_see_both_views_and_distillation_the_unturned_one() -> None:
     wrapped = method()
     turn = draw_turn(BOTH, torch.Generator().manual_seed(5))
 
-    terms = rotation_terms(wrapped, BOTH, batch, student, teacher, torch.Generator().manual_seed(5))
+    terms = Rotated(wrapped, BOTH).terms(batch, student, teacher, torch.Generator().manual_seed(5))
 
     new, old = student(batch.image), teacher(batch.image)
     turned = student(turn(batch.image))
@@ -70,7 +70,7 @@ def test_the_teacher_never_sees_a_turned_image() -> None:
     seen = []
     teacher.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
 
-    rotation_terms(method(), BOTH, batch, student, teacher, torch.Generator().manual_seed(0))
+    Rotated(method(), BOTH).terms(batch, student, teacher, torch.Generator().manual_seed(0))
 
     assert len(seen) == 1
     assert seen[0] is batch.image
@@ -80,7 +80,7 @@ def test_at_step_0_only_the_student_is_compared_with_itself() -> None:
     student, _, batch = setting(pointwise=False)
     first = MiB(TASK.at(0), build_criterion(CEOptions()), KDOptions())
 
-    terms = rotation_terms(first, BOTH, batch, student, None, torch.Generator().manual_seed(0))
+    terms = Rotated(first, BOTH).terms(batch, student, None, torch.Generator().manual_seed(0))
 
     assert set(terms) == {"ce", "rotation"}
 
@@ -102,8 +102,8 @@ def test_a_teacher_that_no_term_needs_is_not_run(factor_icl: float, asked: int) 
     teacher.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     tuning = FineTuning(TASK, build_criterion(CEOptions()), KDOptions())
 
-    plain_terms(tuning, batch, student, teacher)
+    tuning.terms(batch, student, teacher, torch.Generator())
     options = AugOptions(factor=0.1, factor_icl=factor_icl)
-    rotation_terms(tuning, options, batch, student, teacher, torch.Generator().manual_seed(0))
+    Rotated(tuning, options).terms(batch, student, teacher, torch.Generator().manual_seed(0))
 
     assert len(seen) == asked
