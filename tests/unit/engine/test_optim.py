@@ -52,6 +52,16 @@ def test_warmup_rises_to_the_full_rate() -> None:
     assert factors[10:] == [1.0] * 90
 
 
+@pytest.mark.parametrize("target", ["cosine", "poly", "exp"])
+def test_the_schedule_begins_at_its_start_when_the_warmup_ends(target: str) -> None:
+    warm, cold = SchedulerOptions(target=target, warmup=0.2), SchedulerOptions(target=target)
+
+    after = [factor(warm, iteration, 100, 10) for iteration in range(20, 100)]
+
+    assert after == pytest.approx([factor(cold, iteration, 80, 10) for iteration in range(80)])
+    assert factor(warm, 19, 100, 10) < after[0] == 1.0
+
+
 def test_plateau_lowers_the_rate_after_enough_stalls() -> None:
     layer = nn.Linear(1, 1)
     optimizer = build_optimizer(OptimizerOptions(lr=0.1), layer.named_parameters())

@@ -25,3 +25,12 @@ def test_a_term_that_was_not_finite_once_is_named_even_later(value: float) -> No
 
 def test_nothing_added_has_no_means() -> None:
     assert Totals(epoch=1).means() == {}
+
+
+def test_a_term_that_comes_with_some_iterations_only_is_averaged_over_those() -> None:
+    totals = Totals(epoch=1)
+    for index in range(4):
+        penalty = {"penalty": torch.tensor(6.0)} if index % 2 else {}
+        totals.add({"ce": torch.tensor(1.0), **penalty})
+
+    assert totals.means() == {"ce": 1.0, "penalty": 6.0}
