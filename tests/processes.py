@@ -1,8 +1,9 @@
 """Training of every method on invented batches, by one process or by several: started by tests/e2e/test_processes.py.
 
 python -m tests.processes OUT KIND: each process takes its part of every batch of four; the main one writes the losses
-of every iteration and the weights at the end. KIND is `distinct` (four images) or `repeated` (one image, four times,
-for methods whose means depend on what else is in a process's part).
+of every iteration and the weights at the end. KIND is `distinct` (four images), `repeated` (one image, four times, for
+methods whose means depend on what else is in a process's part), or `statistics`: each process writes what it would
+validate after an epoch in which its batch norm saw other images than the other's.
 """
 
 import json
@@ -18,7 +19,7 @@ from saticl.display.figures.curves import NOT_TERMS
 from saticl.engine import fit
 from saticl.engine.checkpoint import save_tensors
 from saticl.engine.device import leave_together
-from saticl.engine.episode import device_batches, train_epoch
+from saticl.engine.episode import device_batches, train_epoch, validate
 from saticl.engine.learner import Learner
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
@@ -29,6 +30,7 @@ from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, Train
 from saticl.runs.journal import Journal
 from saticl.types import Batch
 from tests.contract.test_methods import TASK, networks, prepared
+from tests.steps import make_method, make_step
 
 ITERATIONS, IMAGES = 3, 4
 
@@ -87,13 +89,28 @@ def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -
         save_tensors(folder / f"{spec.name}.safetensors", student.state_dict())
 
 
+def validate_statistics(accelerator: Accelerator, folder: Path) -> None:
+    """An epoch of a network with batch norm, then a validation; every process writes the statistics it had there."""
+    rank, world = accelerator.process_index, accelerator.num_processes
+    step = make_step(folder, make_method(task=TASK), accelerator=accelerator, training=Part("distinct", rank, world))
+    step.student.decoder = nn.Sequential(nn.Conv2d(6, 5, 1), nn.BatchNorm2d(5))
+    episode = fit.start(step, Phase(), Learner(step.student, step.method))
+    train_epoch(episode, Progress(), epoch=1)
+    save_tensors(folder / f"before-{rank}.safetensors", dict(step.student.named_buffers()))
+    validate(episode, Progress(epoch=1))
+    save_tensors(folder / f"validated-{rank}.safetensors", dict(step.student.named_buffers()))
+
+
 def main(out: str, kind: str) -> None:
     """Train with every method in turn."""
     torch.set_num_threads(1)
     accelerator = Accelerator(cpu=True)
     (Path(out) / "processes").write_text(str(accelerator.num_processes))
-    for spec in METHODS:
-        train(spec, accelerator, kind, Path(out))
+    if kind == "statistics":
+        validate_statistics(accelerator, Path(out))
+    else:
+        for spec in METHODS:
+            train(spec, accelerator, kind, Path(out))
     leave_together(accelerator)
 
 

@@ -65,6 +65,20 @@ def test_losses_and_weights_are_those_of_one_process(name: str, curves: dict[tup
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
 
 
+def test_all_processes_validate_the_first_ones_statistics(tmp_path: Path) -> None:
+    result = launch(2, "-m", "tests.processes", tmp_path, "statistics")
+    assert result.returncode == 0, result.stderr[-3000:]
+
+    before, validated = (
+        [load_file(tmp_path / f"{when}-{rank}.safetensors") for rank in (0, 1)] for when in ("before", "validated")
+    )
+
+    mean = "decoder.1.running_mean"
+    assert not torch.equal(before[0][mean], before[1][mean])
+    torch.testing.assert_close(validated[1], validated[0], rtol=0, atol=0)
+    assert torch.equal(validated[0][mean], before[0][mean])
+
+
 def test_the_command_trains_and_scores_in_two_processes(tiny_tiles: Path, tmp_path: Path) -> None:
     trained = launch(
         2, "run.py", "train", "--data-root", tiny_tiles, "--output-folder", tmp_path, "--task.name=222a",
