@@ -36,25 +36,27 @@ from saticl.options import (
 
 
 class TrainConfig(FrozenOptions):
-    """Learn the classes of one step, or of all steps in turn."""
+    """Learn the classes of one step, or of all steps one after another."""
 
     data_root: Path = Field(description="folder that `prepare` wrote")
-    dataset: str | None = Field(None, description="name of the prepared dataset, if it should be checked")
-    method: str = Field("mib", description="learning method, see `list methods`")
+    dataset: str | None = Field(None, description="refuse the folder unless it holds the dataset of this name")
+    method: str = Field("mib", description="learning method, see `list methods`, or your own as package.module:Class")
     name: str | None = Field(None, description="name of the run (default: the method's)")
     output_folder: Path = Field(
         Path("outputs"), description="runs are written to <output>/<dataset>/<task>/<name>/step-N"
     )
-    comment: str = Field("", description="note kept with the run")
-    seed: int = Field(1337, description="seed of everything random", ge=0)
+    comment: str = Field("", description="a note that is kept with the run")
+    seed: int = Field(1337, description="the same seed gives the same run", ge=0)
     image_size: Count | None = Field(None, description="side of the training crop in pixels (default: the whole tile)")
-    in_channels: Count | None = Field(None, description="use the first bands of the data only (default: all)")
-    channel_drop: Share = Field(0.0, description="probability of blanking one random band of a training tile")
-    modality_drop: Share = Field(0.0, description="probability of blanking all bands beyond the first three")
+    in_channels: Count | None = Field(None, description="read only this many bands, from the first (default: all)")
+    channel_drop: Share = Field(0.0, description="probability that one random band of a training tile is blanked")
+    modality_drop: Share = Field(0.0, description="probability that all bands after the third are blanked")
     class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: weight classes by the inverse square root of their pixel share"
+        "none", description="balanced: rare classes count more (by the inverse square root of their pixels)"
     )
-    val_size: Share = Field(0.1, description="share of the training scenes kept for validation (at least one)")
+    val_size: Share = Field(
+        0.1, description="share of the training scenes that are kept for validation (at least one scene)"
+    )
     task: TaskOptions = TaskOptions()
     model: ModelOptions = ModelOptions()
     trainer: TrainerOptions = TrainerOptions()
@@ -97,8 +99,11 @@ class PrepareConfig(FrozenOptions):
         "full", description="masks with class boundaries, or without (ignored there)"
     )
     crs: str | None = Field(None, description="coordinate system where the source has none, such as EPSG:32633")
-    jobs: Count = Field(2, description="scenes cut at the same time")
-    shard: str | None = Field(None, description="do part i of n only, as i/n from 1/n to n/n, for job arrays")
+    jobs: Count = Field(2, description="processes that cut at the same time")
+    shard: str | None = Field(
+        None,
+        description="cut one part of the scenes, written i/n, such as 2/8 for the second of eight: for job arrays",
+    )
     allow_missing: bool = Field(False, description="accept an incomplete download")
     overwrite: bool = Field(False, description="replace a dataset that was prepared with other options")
 
@@ -110,7 +115,9 @@ class TestTaskOptions(FrozenOptions):
         None, description="step to score (default: the last trained)"
     )
     unseen: Literal["background", "ignore"] = Field(
-        "background", description="what pixels of classes not learned yet count as: PLOP's and MiB's conventions"
+        "background",
+        description="what pixels of classes that are not learned yet count as: background (as in PLOP) or nothing "
+        "(as in MiB)",
     )
 
 
@@ -123,16 +130,18 @@ class TestConfig(FrozenOptions):
     )
     split: Literal["test", "val"] = Field("test", description="tiles to score")
     batch_size: Count = Field(8, description="tiles per process and iteration")
-    num_workers: Annotated[int, Field(ge=0)] = Field(2, description="loader processes")
+    num_workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that load tiles")
     predictions: bool = Field(False, description="write the class map of every tile as GeoTIFF")
     restricted: bool = Field(
         False,
-        description="also score each step's classes among themselves: other truth and other outputs left out",
+        description="also score the classes of each step alone, leaving out all other classes",
     )
     joint: Path | None = Field(
-        None, description="run of the task `offline` on the same data, to compare with (needs --task.step all)"
+        None,
+        description="a run that learned all classes at once (task `offline`) on the same data, to compare with; "
+        "needs --task.step all",
     )
-    panels: Annotated[int, Field(ge=0)] = Field(6, description="tiles shown in the figure of predictions")
+    panels: Annotated[int, Field(ge=0)] = Field(6, description="tiles in the figure of predictions")
     task: TestTaskOptions = TestTaskOptions()
 
 
@@ -140,9 +149,9 @@ class DemoConfig(FrozenOptions):
     """Write a synthetic city in the raw layout of a dataset."""
 
     dst: Path = Field(description="folder to write")
-    layout: Literal["potsdam", "vaihingen"] = Field("potsdam", description="folder and file names to imitate")
+    layout: Literal["potsdam", "vaihingen"] = Field("potsdam", description="whose folder and file names to use")
     scenes: Annotated[int, Field(ge=2)] = Field(
-        6, description="scenes, of which about a third are official test tiles"
+        6, description="number of scenes; about a third of them are for testing"
     )
     size: Annotated[int, Field(ge=64)] = Field(768, description="side of a scene in pixels")
     seed: int = Field(0, description="the same seed gives the same bytes", ge=0)

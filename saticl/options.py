@@ -39,100 +39,143 @@ class FrozenOptions(BaseModel):
 class TaskOptions(FrozenOptions):
     """Which classes are learned, and when."""
 
-    name: str = Field("offline", description="protocol of the dataset, see `list tasks`; offline learns all at once")
+    name: str = Field(
+        "offline",
+        description="learning order: which classes come at which step, see `list tasks`; offline: all classes in "
+        "one step",
+    )
     step: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
-        0, description="step to train, from 0; all runs each in turn"
+        0, description="step to train, counted from 0; all: every step, one after another"
     )
     filter_mode: Literal["overlap", "disjoint", "noov", "split"] = Field(
         "overlap",
-        description="tiles of a step: overlap holds a new class; disjoint (noov) also no future one; "
-        "split deals every tile to one class",
+        description="which tiles a step trains on. overlap: all that show a new class; disjoint (or noov): of these, "
+        "only tiles without classes of later steps; split: every tile belongs to one class, and so to one step",
     )
-    step_checkpoint: Path | None = Field(None, description="folder of the previous step (default: beside this one)")
-    protocols: Path | None = Field(None, description="YAML file with protocols of your own for this dataset")
+    step_checkpoint: Path | None = Field(
+        None, description="folder of the previous step (default: step-<N-1> beside this step's folder)"
+    )
+    protocols: Path | None = Field(None, description="YAML file with your own learning orders for this dataset")
 
 
 class ModelOptions(FrozenOptions):
     """The network."""
 
-    encoder: str = Field("resnet34", description="any timm encoder that gives feature maps, see `list encoders`")
-    decoder: Literal["unet"] = Field("unet", description="decoder")
+    encoder: str = Field(
+        "resnet34",
+        description="part of the network that reads the image: any timm model with feature maps, see `list encoders`",
+    )
+    decoder: Literal["unet"] = Field(
+        "unet", description="part of the network that turns feature maps into a map of classes"
+    )
     pretrained: bool = Field(
-        False, description="start from timm's pretrained weights (needs the model hub or its cache)"
+        False,
+        description="start from weights that timm offers for download (needs the internet, or files downloaded "
+        "before)",
     )
     weights: Path | None = Field(
-        None, description="local file of encoder weights (.safetensors, .pth), read without unpickling"
+        None, description="start from encoder weights in a local file (.safetensors or .pth; code in it is never run)"
     )
-    freeze: bool = Field(False, description="do not train the encoder after step 0")
+    freeze: bool = Field(False, description="keep the encoder as it is after step 0")
     output_stride: Literal[8, 16, 32] = Field(
-        32, description="stride of the deepest map, where the encoder can dilate"
+        32,
+        description="pixels of the image per pixel of the smallest feature map; 8 and 16 see finer, and need more "
+        "memory",
     )
     act: Literal["ident", "relu", "leaky_relu", "elu"] = Field(
-        "ident", description="activation after each norm of the decoder; ident: the norm's own leaky ReLU"
+        "ident",
+        description="activation function in the decoder; ident: the one that belongs to the norm, a leaky ReLU",
     )
     norm: Literal["std", "abn", "iabn", "iabn_sync"] = Field(
         "std",
-        description="std: batch norm; iabn, iabn_sync: In-Place ABN (scripts/install_iabn.sh); abn: the same in torch",
+        description="normalisation. std: batch norm; iabn: In-Place ABN, which saves memory "
+        "(scripts/install_iabn.sh); iabn_sync: "
+        "the same over several GPUs; abn: the same in plain torch",
     )
-    dropout: Share = Field(0.1, description="dropout before the classifier")
-    dropout2d: bool = Field(False, description="drop whole channels instead of single values")
-    init_balanced: bool = Field(False, description="new classes start from the background's classifier (MiB)")
+    dropout: Share = Field(0.1, description="share of values set to 0 before the classifier while training")
+    dropout2d: bool = Field(False, description="dropout sets whole channels to 0 instead of single values")
+    init_balanced: bool = Field(
+        False, description="new classes start as copies of what the network calls background (MiB)"
+    )
 
 
 class TrainerOptions(FrozenOptions):
     """The training loop."""
 
     amp: bool = Field(
-        False, description="mixed precision: bf16, or fp16 with In-Place ABN; float32 where neither works"
+        False,
+        description="compute in 16 bits, which is faster: bf16, or fp16 with In-Place ABN; float32 where neither "
+        "works",
     )
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
-        "auto", description="exact precision instead of --trainer.amp"
+        "auto", description="choose the number format yourself instead of --trainer.amp"
     )
-    batch_size: Count = Field(8, description="tiles per process and iteration")
-    num_workers: Annotated[int, Field(ge=0)] = Field(2, description="loader processes per training process")
-    max_epochs: Count = Field(100, description="epochs at most")
+    batch_size: Count = Field(8, description="tiles that a process sees at once")
+    num_workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that load tiles, per training process")
+    max_epochs: Count = Field(100, description="largest number of passes over the training tiles")
     max_iterations: Count | None = Field(
-        None, description="stop a step after this many iterations (default: epochs only)"
+        None, description="largest number of iterations of a step (default: as many as the epochs have)"
     )
-    patience: Count = Field(25, description="validations without improvement before a step ends")
+    patience: Count = Field(25, description="end a step after this many validations without a better score")
     monitor: Literal["miou", "f1", "last"] = Field(
         "miou",
-        description="picks the best epoch, by true new labels and the previous model's old ones; last: takes the last",
+        description="score that picks the best epoch: mean IoU or F1 of new classes by their labels and of old "
+        "classes by what the "
+        "previous model sees; last: no choice, take the last epoch",
     )
-    validate_every: Count = Field(1, description="epochs between validations")
-    accumulate: Count = Field(1, description="iterations whose gradients are summed before an optimiser step")
-    clip: NotNegative = Field(0.0, description="largest gradient norm; 0: no clipping")
-    resume: bool = Field(False, description="continue an interrupted step from its last epoch")
-    compile: bool = Field(False, description="torch.compile the network")
-    channels_last: bool = Field(True, description="channels-last memory format")
+    validate_every: Count = Field(1, description="validate after every this many epochs")
+    accumulate: Count = Field(
+        1,
+        description="add up the gradients of this many iterations before the weights move, as if the batch were "
+        "larger",
+    )
+    clip: NotNegative = Field(0.0, description="limit the length of the gradient to this number; 0: no limit")
+    resume: bool = Field(
+        False, description="continue an interrupted step from its last complete epoch; finished steps are kept"
+    )
+    compile: bool = Field(False, description="compile the network with torch.compile: slow to start, then faster")
+    channels_last: bool = Field(True, description="memory layout that is faster on most machines")
 
 
 class OptimizerOptions(FrozenOptions):
     """The optimiser."""
 
-    target: Literal["adamw", "adam", "sgd"] = Field("adamw", description="optimiser")
+    target: Literal["adamw", "adam", "sgd"] = Field("adamw", description="rule by which weights move")
     lr: Positive = Field(1e-3, description="learning rate")
-    momentum: Share = Field(0.9, description="momentum (sgd, with Nesterov) or first beta (adam, adamw)")
-    weight_decay: NotNegative = Field(1e-2, description="weight decay")
+    momentum: Share = Field(
+        0.9,
+        description="how much of its past direction a move keeps (sgd: Nesterov momentum; adam, adamw: first beta)",
+    )
+    weight_decay: NotNegative = Field(1e-2, description="how strongly weights are pulled towards 0")
 
 
 class SchedulerOptions(FrozenOptions):
     """The learning-rate schedule, over the iterations of one step."""
 
-    target: Literal["constant", "cosine", "poly", "exp", "plateau"] = Field("cosine", description="schedule")
-    power: Positive = Field(0.9, description="power of poly")
-    gamma: Positive = Field(0.97, description="factor per epoch of exp, and per stall of plateau")
-    patience: Count = Field(5, description="validations without improvement before plateau lowers the rate")
-    warmup: Share = Field(0.0, description="share of the iterations in which the rate rises linearly")
+    target: Literal["constant", "cosine", "poly", "exp", "plateau"] = Field(
+        "cosine", description="how the learning rate changes during a step"
+    )
+    power: Positive = Field(0.9, description="exponent of poly")
+    gamma: Positive = Field(
+        0.97, description="exp: factor after every epoch; plateau: factor whenever the score stops improving"
+    )
+    patience: Count = Field(5, description="plateau: validations without a better score before the rate falls")
+    warmup: Share = Field(
+        0.0, description="share of the iterations in which the rate rises from 0 before the schedule starts"
+    )
 
 
 class CEOptions(FrozenOptions):
     """The supervised loss. Methods that need its unbiased form (UFT, MiB) take it by themselves."""
 
-    name: Literal["ce", "focal", "tversky", "tanimoto"] = Field("ce", description="supervised loss")
-    alpha: NotNegative = Field(0.5, description="weight of false positives (tversky)")
-    beta: NotNegative = Field(0.5, description="weight of false negatives (tversky)")
-    gamma: NotNegative = Field(2.0, description="focusing exponent (focal, tversky: 1 is none)")
+    name: Literal["ce", "focal", "tversky", "tanimoto"] = Field(
+        "ce", description="loss of labelled pixels: cross entropy, focal, Tversky or Tanimoto"
+    )
+    alpha: NotNegative = Field(0.5, description="tversky: weight of pixels wrongly given to a class")
+    beta: NotNegative = Field(0.5, description="tversky: weight of pixels of a class that were missed")
+    gamma: NotNegative = Field(
+        2.0, description="focal, tversky: how much more difficult pixels or classes count; tversky: 1 changes nothing"
+    )
 
 
 class KDOptions(FrozenOptions):
@@ -140,30 +183,38 @@ class KDOptions(FrozenOptions):
 
     decoder_factor: NotNegative = Field(
         0.0,
-        description="weight of the distillation of logits (mib 1, published 10; lwf 100, ilt 100, lwf-mc 10)",
+        description="how strongly the class scores stay as the previous model gave them "
+        "(mib 1, published 10; lwf 100, ilt 100, lwf-mc 10)",
     )
-    encoder_factor: NotNegative = Field(0.0, description="weight of the distillation of encoder features (ilt 100)")
-    alpha: Positive = Field(1.0, description="factor on the teacher's logits: above 1 hardens its labels")
+    encoder_factor: NotNegative = Field(
+        0.0, description="how strongly the encoder's features stay as the previous model gave them (ilt 100)"
+    )
+    alpha: Positive = Field(
+        1.0, description="factor on the previous model's scores: above 1 makes it sound surer than it is"
+    )
 
 
 class AugOptions(FrozenOptions):
     """Rotation contrastive distillation, around any method."""
 
-    factor: NotNegative = Field(0.0, description="weight: features of the turned image = turned features")
+    factor: NotNegative = Field(
+        0.0, description="weight of: the features of the turned image are the turned features of the image"
+    )
     factor_icl: NotNegative = Field(
-        0.0, description="weight: features of the turned image = turned features of the previous model"
+        0.0, description="weight of: the features of the turned image are the turned features of the previous model"
     )
-    flip: bool = Field(True, description="mirror half of the time: eight symmetries instead of four")
+    flip: bool = Field(True, description="mirror half of the turned images too")
     fixed_angles: bool = Field(
-        True, description="exact quarter turns; --aug.no-fixed-angles: any angle, corners ignored"
+        True,
+        description="turn by quarters, which loses nothing; --aug.no-fixed-angles: by any angle, ignoring the corners",
     )
-    color: bool = Field(False, description="also vary brightness and contrast of the turned image by 10 %")
+    color: bool = Field(False, description="also change brightness and contrast of the turned image by up to 10 %")
 
 
 class TrackingOptions(FrozenOptions):
     """Where runs are recorded besides journal.jsonl."""
 
     uri: str | None = Field(
-        None, description="MLflow address (default: a SQLite file in the output folder); none: off"
+        None, description="address of an MLflow store (default: a SQLite file in the output folder); none: no MLflow"
     )
-    experiment: str | None = Field(None, description="MLflow experiment (default: dataset/task)")
+    experiment: str | None = Field(None, description="name of the MLflow experiment (default: dataset/task)")

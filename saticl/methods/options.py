@@ -8,15 +8,17 @@ from saticl.options import Count, FrozenOptions, NotNegative, Positive, Share
 class AnchorOptions(FrozenOptions):
     """What EWC, PI and RW have in common."""
 
-    factor: NotNegative = Field(500.0, description="weight of the penalty")
+    factor: NotNegative = Field(500.0, description="how strongly weights are held in place")
     faithful: bool = Field(False, description="as in the published runs")
 
 
 class EWCOptions(AnchorOptions):
     """Elastic weight consolidation."""
 
-    factor: NotNegative = Field(500.0, description="weight of the penalty (MiB's runs 500, PLOP's 100, SDR's 1000)")
-    alpha: Share = Field(0.9, description="share of its past that the importance keeps at every update")
+    factor: NotNegative = Field(
+        500.0, description="how strongly weights are held in place (published: MiB 500, PLOP 100, SDR 1000)"
+    )
+    alpha: Share = Field(0.9, description="share of its past that a weight's importance keeps at every update")
     faithful: bool = Field(
         False, description="as in the published runs: alpha weighs the newest batch, importance scaled per tensor"
     )
@@ -25,7 +27,9 @@ class EWCOptions(AnchorOptions):
 class PIOptions(AnchorOptions):
     """Path integral, also known as synaptic intelligence."""
 
-    factor: NotNegative = Field(500.0, description="weight of the penalty (MiB's runs 500, SDR's 1000)")
+    factor: NotNegative = Field(
+        500.0, description="how strongly weights are held in place (published: MiB 500, SDR 1000)"
+    )
     xi: Positive | None = Field(
         None, description="smallest squared move an importance is divided by (default: 1e-3, published runs 1e-20)"
     )
@@ -35,9 +39,11 @@ class PIOptions(AnchorOptions):
 class RWOptions(AnchorOptions):
     """Riemannian walk."""
 
-    factor: NotNegative = Field(100.0, description="weight of the penalty (MiB's runs 100, SDR's 1000)")
-    alpha: Share = Field(0.9, description="share of its past that the Fisher information keeps at every update")
-    interval: Count = Field(10, description="updates between looks at how far the weights have moved")
+    factor: NotNegative = Field(
+        100.0, description="how strongly weights are held in place (published: MiB 100, SDR 1000)"
+    )
+    alpha: Share = Field(0.9, description="share of its past that a weight's Fisher information keeps at every update")
+    interval: Count = Field(10, description="look every this many updates at how far the weights have moved")
     faithful: bool = Field(
         False,
         description="as in the published runs: alpha weighs the newest batch, only the last gradient of an interval "
@@ -49,10 +55,10 @@ class PLOPOptions(FrozenOptions):
     """Pseudo labels and Local POD."""
 
     features_factor: NotNegative = Field(
-        0.01, description="weight of Local POD on feature maps (published: VOC 0.01, ADE 0.001)"
+        0.01, description="how strongly feature maps stay as they were (published: VOC 0.01, ADE 0.001)"
     )
     logits_factor: NotNegative = Field(
-        0.0005, description="weight of Local POD on the small logits (published: VOC 0.0005, ADE 0.00001)"
+        0.0005, description="how strongly the small score maps stay as they were (published: VOC 0.0005, ADE 0.00001)"
     )
     faithful: bool = Field(
         False,
@@ -78,25 +84,33 @@ class LGKDOptions(PLOPOptions):
 class CILOptions(FrozenOptions):
     """Entropy-weighted distillation of unlabelled pixels."""
 
-    entropy_weight: NotNegative = Field(1.0, description="how much more pixels count of which the teacher is unsure")
-    temperature: Positive = Field(1.0, description="divides the scores of both networks before the softmax")
+    entropy_weight: NotNegative = Field(
+        1.0, description="how much more a pixel counts where the previous model is unsure"
+    )
+    temperature: Positive = Field(1.0, description="divides the scores of both models before the softmax")
 
 
 class HCISSOptions(FrozenOptions):
     """Reconstruction of HCISS; no value is published."""
 
-    confidence: Share = Field(0.7, description="probability from which the teacher's old class becomes the label")
+    confidence: Share = Field(
+        0.7, description="probability from which a class that the previous model sees becomes the label"
+    )
     features_factor: NotNegative = Field(
-        1.0, description="weight of keeping features where the teacher sees old classes"
+        1.0, description="how strongly features stay where the previous model sees old classes"
     )
 
 
 class MiCroOptions(FrozenOptions):
     """Reconstruction of MiCro; no value is published."""
 
-    relation_factor: NotNegative = Field(1.0, description="weight of keeping relations between pixels of all images")
-    contrast_factor: NotNegative = Field(0.1, description="weight of drawing pixels of a class together across images")
-    prototype_factor: NotNegative = Field(0.1, description="weight of keeping relations to the means of classes")
-    temperature: Positive = Field(0.1, description="divides the cosine similarities")
-    confidence: Share = Field(0.7, description="probability from which the teacher's old class becomes the label")
+    relation_factor: NotNegative = Field(1.0, description="how strongly relations between pixels of all images stay")
+    contrast_factor: NotNegative = Field(
+        0.1, description="how strongly pixels of a class are drawn together across images"
+    )
+    prototype_factor: NotNegative = Field(0.1, description="how strongly relations to the means of classes stay")
+    temperature: Positive = Field(0.1, description="divides the similarities: smaller counts the nearest more")
+    confidence: Share = Field(
+        0.7, description="probability from which a class that the previous model sees becomes the label"
+    )
     side: Count = Field(16, description="features are averaged to at most this many positions per side")
