@@ -9,6 +9,7 @@ from saticl.errors import MissingTiles
 from saticl.files import write_atomically
 from saticl.labels import Split
 from saticl.tasks import Protocol, find_protocol, protocol_from_dict
+from saticl.views import Views
 
 MANIFEST = "dataset.json"
 """Name of the manifest in a prepared folder."""
@@ -87,6 +88,8 @@ class Manifest(Entry):
     statistics: Statistics
     tile_size: int
     overlap: int
+    views: Views = Views()
+    """Which variations suit the images; of folders prepared earlier, those of aerial images."""
     options: dict[str, str | int | bool | None]
     """What `prepare` was asked for."""
     scenes: tuple[SceneEntry, ...]

@@ -157,7 +157,7 @@ def test_a_surface_model_is_found_by_its_pattern(tmp_path: Path, raw: Path) -> N
         write(path.parents[1] / "dsm" / path.name, np.full((1, 40, 50), 3, np.float32), HERE, None)
     adapter = described(tmp_path, dsm="{group}/dsm/{name}.tif")
 
-    dsm = whole(adapter.scenes(raw, Request(dsm=True))[0])[1]
+    dsm = whole(adapter.scenes(raw, Request({"dsm": True}))[0])[1]
 
     assert dsm is not None
     assert (dsm == 3).all()
@@ -247,7 +247,8 @@ def test_a_description_that_does_not_fit_the_folder_is_refused(
 
 
 @pytest.mark.parametrize(
-    "request_", [Request(channels="rgb"), Request(labels="eroded"), Request(dsm=True), Request(crs="nowhere")]
+    "request_",
+    [Request({"channels": "rgb"}), Request({"labels": "eroded"}), Request({"dsm": True}), Request(crs="nowhere")],
 )
 def test_what_a_folder_does_not_offer_is_refused(tmp_path: Path, raw: Path, request_: Request) -> None:
     with pytest.raises(InvalidOptions):
