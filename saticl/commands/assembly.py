@@ -145,6 +145,7 @@ def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader,
         fill=data.manifest.statistics.mean[:channels],
         channel_drop=config.channel_drop,
         modality_drop=config.modality_drop,
+        views=data.manifest.views,
     )
     table, root, manifest = plan.task.train_table(), data.root, data.manifest
     training = TileDataset(root, plan.training, table, manifest, channels, augment=augment, owned=False)
