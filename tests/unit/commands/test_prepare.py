@@ -294,6 +294,8 @@ def test_an_incomplete_download_is_refused_unless_accepted(raw: Path, tmp_path: 
         ({"shard": "half"}, "write i/n"),
         ({"crs": "nowhere"}, "'nowhere' is not known"),
         ({"dataset": "vaihingen", "channels": "rgb"}, "--channels irrg"),
+        ({"channels": "sar"}, "has no sar images: choose --channels rgb or irrg or rgbir"),
+        ({"labels": "rough"}, "has no rough masks: choose --labels full or eroded"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_written(
