@@ -89,14 +89,14 @@ class PrepareConfig(FrozenOptions):
     dataset: str = Field(
         "potsdam", description="dataset, see `list datasets`, or the YAML file that describes your own folder"
     )
-    channels: Literal["rgb", "irrg", "rgbir"] | None = Field(
-        None, description="which images, where the dataset has several (default: the dataset's first)"
+    channels: str | None = Field(
+        None, description="which images, where the dataset offers several, see `list datasets` (default: its first)"
     )
     tile_size: Annotated[int, Field(ge=16)] = Field(512, description="side of a tile in pixels")
     overlap: Annotated[int, Field(ge=0)] = Field(112, description="pixels that neighbouring tiles share")
-    dsm: bool = Field(False, description="add the surface model as a last band")
-    labels: Literal["full", "eroded"] = Field(
-        "full", description="masks with class boundaries, or without (ignored there)"
+    dsm: bool = Field(False, description="add the surface model as a last band, where the dataset offers one")
+    labels: str | None = Field(
+        None, description="which masks, where the dataset offers several, see `list datasets` (default: its first)"
     )
     crs: str | None = Field(None, description="coordinate system where the source has none, such as EPSG:32633")
     jobs: Count = Field(2, description="processes that cut at the same time")

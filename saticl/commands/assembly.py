@@ -13,7 +13,7 @@ from saticl.engine import checkpoint
 from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
 from saticl.engine.evaluate import with_old_classes
 from saticl.engine.step import Step
-from saticl.errors import InvalidCheckpoint
+from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.methods import find, load
 from saticl.methods.base import Method
 from saticl.methods.criterion import balanced_weights, build_criterion
@@ -24,7 +24,7 @@ from saticl.runs.journal import Journal
 from saticl.tasks import Task
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
-from saticl.tiles.loaders import EvaluationLoader, TrainingLoader, evaluation_loader, training_loader
+from saticl.tiles.loaders import EvaluationLoader, TrainingLoader, by_shape, evaluation_loader, training_loader
 from saticl.tiles.selection import classes_without_pixels, select, split_validation
 from saticl.transforms.augment import Augment
 from saticl.transforms.normalize import Normalize
@@ -58,8 +58,18 @@ class Plan:
 
     @property
     def image_size(self) -> int:
-        """Side of the training crop."""
-        return self.config.image_size or self.data.manifest.tile_size
+        """Side of the training crop.
+
+        Raises:
+            InvalidOptions: it was not said, and the tiles have no size of their own.
+        """
+        size = self.config.image_size or self.data.manifest.tile_size
+        if size is None:
+            raise InvalidOptions(
+                f"The images of {self.data.root} keep their own shapes: say with --image-size how large the training "
+                "crops are."
+            )
+        return size
 
 
 def make_plan(config: TrainConfig, data: Prepared, task: Task, run: Path) -> Plan:
@@ -72,7 +82,7 @@ def make_plan(config: TrainConfig, data: Prepared, task: Task, run: Path) -> Pla
     training, validation = split_validation(candidates, config.val_size, config.seed)
     selected = select(training, task, config.task.filter_mode, config.seed)
     require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
-    return Plan(config, data, task, run, selected, validation)
+    return Plan(config, data, task, run, selected, by_shape(validation, data.manifest))
 
 
 def describe(plan: Plan, precision: str) -> StepInfo:
@@ -148,6 +158,7 @@ def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader,
         fill=data.manifest.statistics.mean[:channels],
         channel_drop=config.channel_drop,
         modality_drop=config.modality_drop,
+        views=data.manifest.views,
     )
     table, root, manifest = plan.task.train_table(), data.root, data.manifest
     training = TileDataset(root, plan.training, table, manifest, channels, augment=augment, owned=False)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from saticl import datasets as raw
 from saticl import methods as learning
-from saticl.datasets.base import DatasetAdapter
+from saticl.datasets.base import Choice, DatasetAdapter
 from saticl.errors import InvalidOptions
 from saticl.tasks import Protocol, offline
 from saticl.tiles.manifest import Manifest
@@ -28,6 +28,7 @@ def datasets() -> list[Record]:
             "summary": adapter.summary,
             "bands": list(adapter.bands),
             "classes": [entry.name for entry in adapter.classes],
+            "choices": {choice.flag: _offer(choice) for choice in adapter.choices},
             "tasks": [protocol.name for protocol in _protocols(adapter)],
         }
         for adapter in raw.DATASETS
@@ -77,6 +78,12 @@ def table(records: Iterable[Record]) -> Table:
     for row in rows:
         result.add_row(*(_cell(value) for value in row.values()))
     return result
+
+
+def _offer(choice: Choice) -> str:
+    """What `prepare` takes for it, the default first."""
+    words = "" if choice.is_switch else f"{' or '.join(map(str, choice.values))}: "
+    return words + choice.summary
 
 
 def _protocols(adapter: Adapter) -> list[Protocol]:

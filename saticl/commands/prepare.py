@@ -73,7 +73,8 @@ def _shard(text: str | None) -> tuple[int, int]:
 
 
 def _request(config: PrepareConfig) -> Request:
-    return Request(config.channels, config.dsm, config.labels, config.crs, config.allow_missing)
+    choices = {"channels": config.channels, "dsm": config.dsm, "labels": config.labels}
+    return Request({name: value for name, value in choices.items() if value}, config.crs, config.allow_missing)
 
 
 def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Record:
@@ -81,14 +82,14 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Record:
     is_described = isinstance(adapter, Folder)
     description = Path(config.dataset).read_bytes() if is_described else b""
     return {
-        "dataset": adapter.title if isinstance(adapter, Folder) else adapter.name,
+        "dataset": adapter.title,
         "description": hashlib.sha256(description).hexdigest()[:16] if is_described else None,
         "src": str(config.src.resolve()),
         "channels": config.channels,
         "tile_size": config.tile_size,
         "overlap": config.overlap,
         "dsm": config.dsm,
-        "labels": config.labels,
+        "labels": config.labels or "full",  # as folders that were begun earlier say it
         "crs": config.crs,
     }
 
@@ -169,6 +170,7 @@ def _join(scenes: list[Scene], recipe: Recipe, adapter: DatasetAdapter) -> Manif
         statistics=_statistics(parts),
         tile_size=recipe.tile_size,
         overlap=recipe.overlap,
+        views=adapter.views,
         options=recipe.options,
         scenes=tuple(SceneEntry.model_validate(part["scene"]) for part in parts),
     )

@@ -38,6 +38,10 @@ class Prepared:
             )
         return tuple(bands[:in_channels])
 
+    def file(self, name: str) -> Path:
+        """Where a file of the index lies: in the folder, or among the originals that it points at."""
+        return self.manifest.locate(self.root, name)
+
     def task(self, name: str, step: int, own: Path | None = None) -> Task:
         """The named protocol at a step: from the user's file, the dataset's adapter, or `prepare`'s record.
 

@@ -29,7 +29,7 @@ from saticl.models.segmenter import Segmenter
 from saticl.options import ModelOptions, TrainerOptions
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
-from saticl.tiles.loaders import EvaluationLoader, evaluation_loader
+from saticl.tiles.loaders import EvaluationLoader, by_shape, evaluation_loader
 from saticl.tiles.selection import split_validation
 from saticl.transforms.normalize import Normalize
 
@@ -58,7 +58,9 @@ class Scoring:
         """Whole tiles, not only the part that each owns in scoring."""
         info, config = self.info, self.config
         table, channels = info.task.eval_table(config.task.unseen), len(info.bands)
-        dataset = TileDataset(self.data.root, tiles, table, self.data.manifest, channels, augment=None, owned=False)
+        dataset = TileDataset(
+            self.data.root, tiles, table, self.data.manifest, channels, augment=None, owned=False, fill=info.mean
+        )
         return evaluation_loader(dataset, config.batch_size, config.num_workers, rank, world)
 
 
@@ -167,7 +169,7 @@ def scored_tiles(data: Prepared, split: str, val_size: float, seed: int) -> list
         _, tiles = split_validation([tile for tile in data.tiles if tile.split != "test"], val_size, seed)
     if not tiles:
         raise InvalidOptions(f"{data.root} has no {split} tiles: choose another --split.")
-    return tiles
+    return by_shape(tiles, data.manifest)
 
 
 def write_results(scoring_of: Scoring, tested: Tested) -> None:
@@ -197,7 +199,7 @@ def draw_panels(scoring_of: Scoring, segmenter: Segmenter) -> None:
     if earlier.is_file():
         previous, _ = checkpoint.load_model(earlier)
         before = list(class_maps(scoring_of, previous, chosen)[0])
-    images = [display_image(raster.read(scoring_of.data.root / tile.image), info.bands) for tile in chosen]
+    images = [display_image(raster.read(scoring_of.data.file(tile.image)), info.bands) for tile in chosen]
     rows = list(zip(images, truth, now, before, strict=True))
     path = scoring_of.finished.folder / "figures" / f"panels-{split}.png"
     panels_figure(rows, info.task.names, colours(info), path)
@@ -228,7 +230,7 @@ def write_predictions(scoring_of: Scoring, segmenter: Segmenter) -> None:
     for prediction, _ in predictions(segmenter, loader, scoring_of.normalize, accelerator):
         for classes in prediction.cpu().numpy().astype(np.uint8):
             tile = next(mine)
-            with raster.opened(data.root / tile.image) as source:
+            with raster.opened(data.file(tile.image)) as source:
                 place = source.transform, source.crs
             pixels = classes[None, : tile.window.height, : tile.window.width]
             raster.write(folder / f"{tile.id.replace('/', '_')}.tif", pixels, *place, nodata=IGNORE, colours=table)

@@ -1,17 +1,23 @@
-"""The raw world: an adapter knows how a dataset names its files, a scene is one image with its mask.
+"""The raw world: an adapter knows how a dataset names its files, a scene is one image, mostly with its mask.
 
-Adapters list scenes by file names alone; only `Scene.open` touches pixels. Scenes are plain values, so that they can
-be sent to other processes.
+Adapters list scenes by file names alone; only `reader.open_scene` touches pixels. Scenes are plain values, so that
+they can be sent to other processes.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from saticl.errors import InvalidOptions
 from saticl.geo.palette import Palette
 from saticl.labels import Colour, Split
 from saticl.tasks import Protocol
+from saticl.views import Views
+
+Value = str | bool
+"""What a choice may be: one of several words, or yes or no."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,40 @@ class ClassInfo:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is wanted of a dataset, where it offers a choice."""
+class Choice:
+    """Something that a dataset comes in several kinds of, such as the bands of its images."""
 
-    channels: str | None = None
-    """Which images; None: the dataset's first kind."""
-    dsm: bool = False
-    labels: Literal["full", "eroded"] = "full"
+    name: str
+    """Also that of the flag: `channels` is chosen with --channels."""
+    values: tuple[Value, ...]
+    """What it may be; the first is taken where nothing is said. `(False, True)` for a switch."""
+    noun: str
+    """What is chosen, as a sentence calls it: images."""
+    summary: str
+    """One line for people."""
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is yes or no, and its flag has no value."""
+        return isinstance(self.values[0], bool)
+
+    @property
+    def flag(self) -> str:
+        """As on the command line: --channels."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def usage(self) -> str:
+        """The flag with what it may be: --channels rgb or irrg or rgbir."""
+        return self.flag if self.is_switch else f"{self.flag} {' or '.join(map(str, self.values))}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a dataset."""
+
+    choices: Mapping[str, Value] = field(default_factory=dict)
+    """What was chosen, by the name of the choice; the others are as the dataset prefers."""
     crs: str | None = None
     """Coordinate system of sources that name none."""
     allow_missing: bool = False
@@ -38,14 +71,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Scene:
-    """One raw image with its mask. Files are named as GDAL names them, members of zip archives included."""
+    """One raw image, mostly with its mask. Files are named as GDAL names them, members of zip archives included."""
 
     id: str
     group: str
     """Scenes of one group belong together and are never split."""
     split: Split
     image: str
-    mask: str
+    mask: str | None
+    """None: nothing is known of its pixels, and all of them are ignored."""
     dsm: str | None
     bands: tuple[str, ...]
     """Names of the image's bands, in order."""
@@ -67,6 +101,24 @@ class DatasetAdapter(ABC):
     background: str | None
     """The class that output index 0 stands for, where the dataset has one."""
     protocols: tuple[Protocol, ...]
+    choices: tuple[Choice, ...] = ()
+    """What `prepare` may choose; each has a flag of its name."""
+    views: Views = Views()
+    """How training images may be varied; what is seen from above has no up or down."""
+
+    def chosen(self, request: Request) -> dict[str, Value]:
+        """A value for every choice; raises InvalidOptions for a choice or a value that the dataset does not offer."""
+        offered = {choice.name: choice for choice in self.choices}
+        for name in request.choices:
+            if name not in offered:
+                offer = ", ".join(choice.usage for choice in self.choices) or "no choices"
+                raise InvalidOptions(f"The dataset {self.title} has no --{name.replace('_', '-')}: it offers {offer}.")
+        return {name: _value(self.title, choice, request.choices.get(name)) for name, choice in offered.items()}
+
+    @property
+    def title(self) -> str:
+        """What messages and manifests call it."""
+        return self.name
 
     @abstractmethod
     def scenes(self, root: Path, request: Request) -> list[Scene]:
@@ -75,3 +127,13 @@ class DatasetAdapter(ABC):
         Raises MissingRawData where files lack (see `Request.allow_missing`), InvalidOptions for what the dataset does
         not offer.
         """
+
+
+def _value(dataset: str, choice: Choice, wanted: Value | None) -> Value:
+    """The wanted value, or the first; words are found in any case."""
+    if wanted is None:
+        return choice.values[0]
+    for value in choice.values:
+        if str(value).lower() == str(wanted).lower():
+            return value
+    raise InvalidOptions(f"The dataset {dataset} has no {wanted} {choice.noun}: choose {choice.usage}.")

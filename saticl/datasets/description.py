@@ -6,15 +6,20 @@ dsm: "{group}/dsm/{name}.tif"           optional, for --dsm
 bands: [red, green, blue]
 classes:                                a colour (hexadecimal or [r, g, b]) or a number per class
   building: "#3C1098"
-ignore: ["#000000"]                     colours or numbers without a class
+ignore: ["#000000"]                     colours or numbers without a class; numbers may be negative
 background: land                        optional: the class that is learned as background
 split:                                  optional: without it, all scenes are for training
   by: group                             a placeholder, or scene
   train: [Tile 1, Tile 3]               values, or the name of a text file with one per line
+  val: [Tile 5]                         optional: without it, some of the training scenes are kept for validation
   test: [Tile 2]
   skip: [Tile 4]                        left out on purpose
 protocols:                              optional: learning orders beside `offline`
   2s: {steps: [[building], [road]]}
+views:                                  optional: how training images are varied (see saticl/views.py)
+  symmetries: mirror                    square (from above), mirror (left-right only) or none
+  crop: scale                           enlarge (parts of the image) or scale (made larger or smaller, then cut)
+  scale: [0.5, 2]                       smallest and largest factor of `crop: scale`
 """
 
 import re
@@ -28,6 +33,7 @@ from saticl.errors import InvalidOptions
 from saticl.geo.palette import UNKNOWN
 from saticl.labels import Colour
 from saticl.tasks import Protocol, offline
+from saticl.views import Views
 
 
 def _value(value: object) -> object:
@@ -35,13 +41,15 @@ def _value(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
         digits = value.lstrip("#")
         return tuple(int(digits[start : start + 2], 16) for start in (0, 2, 4))
-    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**16
+    is_number = isinstance(value, int) and not isinstance(value, bool) and -(2**15) <= value < 2**16
     is_colour = (
         isinstance(value, list) and len(value) == 3 and all(isinstance(c, int) and 0 <= c <= 255 for c in value)
     )
     if is_number or is_colour:
         return tuple(value) if isinstance(value, list) else value
-    raise ValueError(f'{value!r} is neither a colour ("#RRGGBB" in quotes, or [r, g, b]) nor a number from 0 to 65535')
+    raise ValueError(
+        f'{value!r} is neither a colour ("#RRGGBB" in quotes, or [r, g, b]) nor a number from -32768 to 65535'
+    )
 
 
 Value = Annotated[Colour | int, BeforeValidator(_value)]
@@ -83,6 +91,7 @@ class Description(Part):
     background: str | None = None
     split: SplitPart | None = None
     protocols: dict[str, ProtocolPart] = {}
+    views: Views = Views()
 
     @field_validator("images", "masks", "dsm")
     @classmethod
@@ -187,7 +196,7 @@ def _first(error: ValidationError) -> str:
 
 
 def _keys(place: tuple[int | str, ...]) -> list[str]:
-    section: dict[object, type[BaseModel]] = {"split": SplitPart, "protocols": ProtocolPart}
+    section: dict[object, type[BaseModel]] = {"split": SplitPart, "protocols": ProtocolPart, "views": Views}
     return list((section.get(place[0], Description) if len(place) > 1 else Description).model_fields)
 
 

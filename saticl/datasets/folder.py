@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from saticl.datasets.base import ClassInfo, DatasetAdapter, Request, Scene
+from saticl.datasets.base import Choice, ClassInfo, DatasetAdapter, Request, Scene
 from saticl.datasets.description import Description, load, placeholders
 from saticl.errors import InvalidOptions, MissingRawData
 from saticl.geo.palette import ExactPalette, IndexPalette, Palette, distinct_colours
 from saticl.geo.raster import parse_crs
 from saticl.labels import Split
 from saticl.tasks import Protocol
+
+DSM = Choice(
+    "dsm",
+    (False, True),
+    "surface model",
+    "add the surface model as a last band, where the description has a pattern `dsm`",
+)
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -36,9 +43,11 @@ class Folder(DatasetAdapter):
     bands: tuple[str, ...] = ()
     background: str | None = None
     protocols: tuple[Protocol, ...] = ()
+    choices: tuple[Choice, ...] = (DSM,)
 
     def __init__(self, description: Description, title: str, place: Path) -> None:
-        self.description, self.title, self.place = description, description.name or title, place
+        self.description, self.place = description, place
+        self._title = description.name or title
         colours = _display_colours(description)
         self.classes = tuple(
             ClassInfo(name, colour) for name, colour in zip(description.classes, colours, strict=True)
@@ -46,6 +55,13 @@ class Folder(DatasetAdapter):
         self.bands = description.bands
         self.background = description.background
         self.protocols = description.learning_orders
+        self.choices = (DSM,) if description.dsm else ()
+        self.views = description.views
+
+    @property
+    def title(self) -> str:
+        """The name in the description, or that of its file."""
+        return self._title
 
     @classmethod
     def from_file(cls, path: Path) -> "Folder":
@@ -55,6 +71,7 @@ class Folder(DatasetAdapter):
     def scenes(self, root: Path, request: Request) -> list[Scene]:
         """See DatasetAdapter; an id is made of the values of the placeholders."""
         self._check(root, request)
+        with_dsm = bool(self.chosen(request).get("dsm"))
         found = self._images(root)
         splits = self._splits(root, found)
         scenes: list[Scene] = []
@@ -62,7 +79,7 @@ class Folder(DatasetAdapter):
         for image in found:
             split = splits[image.id]
             if split is not None:
-                scene = self._scene(root, image, split, request)
+                scene = self._scene(root, image, split, with_dsm, request.crs)
                 absent = [file for file in (scene.mask, scene.dsm) if file is not None and not Path(file).is_file()]
                 lacking += absent
                 scenes += [] if absent else [scene]
@@ -73,13 +90,7 @@ class Folder(DatasetAdapter):
     def _check(self, root: Path, request: Request) -> None:
         if not root.is_dir():
             raise MissingRawData(f"The folder {root} does not exist; expected in it: {self.description.images}.")
-        if request.channels is not None:
-            raise InvalidOptions(f"--channels is for datasets with several kinds of images; {self.title} has one.")
-        if request.labels != "full":
-            raise InvalidOptions(
-                f"--labels {request.labels} is for the ISPRS datasets; {self.title} has one mask each."
-            )
-        if request.dsm and self.description.dsm is None:
+        if request.choices.get("dsm") and self.description.dsm is None:
             raise InvalidOptions(f"--dsm needs a pattern `dsm` in the description of {self.title}.")
         if request.crs is not None:
             parse_crs(request.crs)
@@ -133,7 +144,7 @@ class Folder(DatasetAdapter):
                 return [re.sub(r"\.(tiff?|png|jpe?g)$", "", line.strip()) for line in lines if line.strip()]
         raise InvalidOptions(f"split.{place} is {entry!r}, but there is no such file in {self.place} or {root}.")
 
-    def _scene(self, root: Path, image: Found, split: Split, request: Request) -> Scene:
+    def _scene(self, root: Path, image: Found, split: Split, with_dsm: bool, crs: str | None) -> Scene:
         description = self.description
         by = "scene" if description.split is None else description.split.by
         group = image.values.get(by, image.values.get("group", image.id))
@@ -143,11 +154,11 @@ class Folder(DatasetAdapter):
             split=split,
             image=str(image.image),
             mask=str(root / description.masks.format(**image.values)),
-            dsm=str(root / description.dsm.format(**image.values)) if request.dsm and description.dsm else None,
+            dsm=str(root / description.dsm.format(**image.values)) if with_dsm and description.dsm else None,
             bands=description.bands,
             palette=_palette(description),
             is_strict=True,
-            crs=request.crs,
+            crs=crs,
         )
 
     def _what_lacks(self, root: Path, lacking: list[str], complete: int) -> str:

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from saticl.datasets.base import ClassInfo, Request, Scene
+from saticl.datasets.base import Choice, ClassInfo, Request, Scene, Value
 from saticl.datasets.files import RawFile, raw_files
-from saticl.errors import InvalidOptions, MissingRawData
+from saticl.errors import MissingRawData
 from saticl.geo.palette import ThresholdPalette
 from saticl.geo.raster import parse_crs
 from saticl.labels import Colour, Split
@@ -38,6 +38,10 @@ BANDS: Mapping[str, tuple[str, ...]] = {
 Kind = Literal["rgb", "irrg", "rgbir", "full", "eroded", "dsm", "ndsm"]
 """What a file holds: a kind of image, a mask with or without class boundaries, a surface model or a normalised one."""
 
+LABELS = Choice("labels", ("full", "eroded"), "masks", "masks with class boundaries, or without (ignored there)")
+
+DSM = Choice("dsm", (False, True), "surface model", "add the surface model as a last band")
+
 WORDS: Mapping[Kind, str] = {
     "rgb": "RGB image",
     "irrg": "IRRG image",
@@ -58,33 +62,33 @@ class Download:
     """What the folder should look like, for people."""
     files: Mapping[str, Mapping[Kind, str]]
 
-    def scenes(self, splits: Mapping[str, Split], image: Kind, request: Request) -> list[Scene]:
+    def scenes(self, splits: Mapping[str, Split], chosen: Mapping[str, Value], request: Request) -> list[Scene]:
         """The complete official scenes; raises MissingRawData where some lack and that was not allowed."""
         if request.crs is not None:
             parse_crs(request.crs)
-        wanted: list[Kind] = [image, request.labels]
-        if request.dsm:
+        image, mask = cast(Kind, chosen["channels"]), cast(Kind, chosen["labels"])
+        wanted: list[Kind] = [image, mask]
+        if chosen["dsm"]:
             wanted.append("dsm")
         lacking = {name: [kind for kind in wanted if kind not in self.files.get(name, {})] for name in splits}
         complete = [name for name in splits if not lacking[name]]
         if not complete or (len(complete) < len(splits) and not request.allow_missing):
             raise MissingRawData(self._what_lacks(lacking, complete))
-        return [self._scene(name, splits[name], image, request) for name in complete]
-
-    def _scene(self, name: str, split: Split, image: Kind, request: Request) -> Scene:
-        files = self.files[name]
-        return Scene(
-            id=name,
-            group=name,
-            split=split,
-            image=files[image],
-            mask=files[request.labels],
-            dsm=files["dsm"] if request.dsm else None,
-            bands=BANDS[image],
-            palette=PALETTE,
-            is_strict=False,
-            crs=request.crs,
-        )
+        return [
+            Scene(
+                id=name,
+                group=name,
+                split=splits[name],
+                image=self.files[name][image],
+                mask=self.files[name][mask],
+                dsm=self.files[name]["dsm"] if chosen["dsm"] else None,
+                bands=BANDS[image],
+                palette=PALETTE,
+                is_strict=False,
+                crs=request.crs,
+            )
+            for name in complete
+        ]
 
     def _what_lacks(self, lacking: Mapping[str, list[Kind]], complete: list[str]) -> str:
         if not self.files:
@@ -133,9 +137,6 @@ def folder_kind(folders: tuple[str, ...], kinds: Mapping[str, Kind]) -> Kind | N
     return None
 
 
-def chosen(channels: str | None, offered: tuple[Kind, ...], title: str) -> Kind:
-    """The kind of image asked for, or the first; raises InvalidOptions for one that the dataset does not have."""
-    for kind in offered:
-        if channels in (None, kind):
-            return kind
-    raise InvalidOptions(f"{title} has no {channels} images: choose --channels {' or '.join(offered)}.")
+def channels(*kinds: Kind) -> Choice:
+    """The choice between kinds of images."""
+    return Choice("channels", kinds, "images", "which images, by their bands")

@@ -1,20 +1,62 @@
-"""Values of a mask file, and the diagnosis of one that holds values of no class."""
+"""Reading of a mask, window by window, and the diagnosis of one that holds values of no class."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp
 
-from saticl.geo.palette import IndexPalette, Palette
-from saticl.geo.raster import Array, read_bands
+from saticl.errors import InvalidRaster
+from saticl.geo.palette import Decoded, IndexPalette, Palette
+from saticl.geo.raster import Array, opened, read_bands
 from saticl.geo.windows import Window
 
-Value = tuple[int, ...]
-"""A number, or a colour."""
+
+@dataclass(frozen=True)
+class MaskReader:
+    """A mask whose file is open."""
+
+    source: DatasetReader
+    palette: Palette
+    is_strict: bool
+    """Whether pixels of no class are an error; otherwise they are ignored and flagged."""
+
+    def read(self, window: Window) -> Decoded:
+        """The labels of a window inside the mask; raises InvalidRaster for values of no class where that is strict."""
+        decoded = self.palette.decode(_values(self.source, window, self.palette))
+        if decoded.unknown is not None and self.is_strict:
+            raise InvalidRaster(_diagnosis(self.source, self.palette))
+        return decoded
 
 
-def mask_values(mask: DatasetReader, window: Window, palette: Palette) -> Array:
+@contextmanager
+def open_mask(path: str, palette: Palette, is_strict: bool) -> Iterator[MaskReader]:
+    """Open a mask; raises InvalidRaster where it is damaged, or of a type that the palette cannot decode."""
+    with opened(path) as source:
+        _check_type(source, palette)
+        yield MaskReader(source, palette, is_strict)
+
+
+def _check_type(mask: DatasetReader, palette: Palette) -> None:
+    """Colours have 8 bits without a sign; numbers may be of any real type."""
+    types = sorted(set(mask.dtypes))
+    if isinstance(palette, IndexPalette):
+        if np.dtype(types[0]).kind not in "iuf":
+            raise InvalidRaster(
+                f"{mask.name} is of type {types[0]}, but a mask of numbers holds integers: convert it to one band of "
+                "8 or 16 bits."
+            )
+    elif types != ["uint8"]:
+        raise InvalidRaster(
+            f"{mask.name} is of type {', '.join(types)}, but a mask of colours has 8 bits per band without a sign "
+            "(uint8): convert it."
+        )
+
+
+def _values(mask: DatasetReader, window: Window, palette: Palette) -> Array:
     """[1, H, W] numbers or [3, H, W] colours, as the palette wants them.
 
     Indexed colours go through the file's own table, whose order may differ from file to file; grey becomes three equal
@@ -33,27 +75,39 @@ def mask_values(mask: DatasetReader, window: Window, palette: Palette) -> Array:
     return np.ascontiguousarray(np.moveaxis(table[values], -1, 0))
 
 
-def unknown_values(mask: DatasetReader, palette: Palette) -> str:
+def _diagnosis(mask: DatasetReader, palette: Palette) -> str:
     """What is wrong with a mask, in a sentence, counted over all of it."""
-    counts: Counter[Value] = Counter()
+    counts: Counter[str] = Counter()
     for row in range(0, mask.height, 512):
         strip = Window(row, 0, min(512, mask.height - row), mask.width)
-        counts += _unknown(mask_values(mask, strip, palette), palette)
+        counts += _unknown(_values(mask, strip, palette), palette)
     (example, often), kinds = counts.most_common(1)[0], len(counts)
-    word, shown = ("value", str(example[0])) if len(example) == 1 else ("colour", _hexadecimal(example))
+    is_number = isinstance(palette, IndexPalette)
+    advice = "add it to `classes` or to `ignore`, or repair the mask"
+    if is_number and not float(example).is_integer():
+        advice = "masks hold whole numbers, so repair the mask"
     return (
-        f"{mask.name} has {counts.total():,} pixels of {kinds} {word}{'' if kinds == 1 else 's'} that the description "
-        f"does not know, such as {shown} ({often:,} pixels): add it to `classes` or to `ignore`, or repair the mask."
+        f"{mask.name} has {counts.total():,} pixels of {kinds} {'value' if is_number else 'colour'}"
+        f"{'' if kinds == 1 else 's'} that the description does not know, such as {example} ({often:,} pixels): "
+        f"{advice}."
     )
 
 
-def _unknown(values: Array, palette: Palette) -> Counter[Value]:
+def _unknown(values: Array, palette: Palette) -> Counter[str]:
+    """How often each value of no class occurs, by the value as people write it."""
     unknown = palette.decode(values).unknown
     if unknown is None:
         return Counter()
-    kinds, numbers = np.unique(values[:, unknown], axis=1, return_counts=True)
-    return Counter({tuple(kind.tolist()): int(number) for kind, number in zip(kinds.T, numbers, strict=True)})
+    if len(values) == 1:
+        numbers, often = np.unique(values[0, unknown], return_counts=True)
+        return Counter(dict(zip((_number(one) for one in numbers.tolist()), often.tolist(), strict=True)))
+    colours, often = np.unique(values[:, unknown], axis=1, return_counts=True)
+    return Counter(dict(zip((_hexadecimal(one) for one in colours.T.tolist()), often.tolist(), strict=True)))
 
 
-def _hexadecimal(colour: Value) -> str:
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.7g}"
+
+
+def _hexadecimal(colour: list[int]) -> str:
     return "#" + "".join(f"{channel:02X}" for channel in colour)

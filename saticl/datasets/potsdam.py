@@ -10,7 +10,7 @@ from pathlib import Path
 
 from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.datasets.files import RawFile
-from saticl.datasets.isprs import BANDS, CLASSES, Kind, chosen, find_files, folder_kind, listed
+from saticl.datasets.isprs import BANDS, CLASSES, DSM, LABELS, Kind, channels, find_files, folder_kind, listed
 from saticl.labels import Split
 from saticl.protocols import ISPRS
 
@@ -61,12 +61,13 @@ class Potsdam(DatasetAdapter):
     bands = BANDS["rgb"]
     background = None
     protocols = ISPRS
+    choices = (channels("rgb", "irrg", "rgbir"), LABELS, DSM)
 
     def scenes(self, root: Path, request: Request) -> list[Scene]:
         """See DatasetAdapter; ids are row_col without padding, such as 2_10."""
-        image = chosen(request.channels, ("rgb", "irrg", "rgbir"), "Potsdam")
+        chosen = self.chosen(request)
         files = listed(root, "Potsdam", TREE)
-        return find_files(root, "Potsdam", TREE, _recognised(files)).scenes(SPLITS, image, request)
+        return find_files(root, "Potsdam", TREE, _recognised(files)).scenes(SPLITS, chosen, request)
 
 
 def _recognised(files: list[RawFile]) -> Iterator[tuple[RawFile, str, Kind]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.datasets.files import RawFile
-from saticl.datasets.isprs import BANDS, CLASSES, Kind, chosen, find_files, folder_kind, listed
+from saticl.datasets.isprs import BANDS, CLASSES, DSM, LABELS, Kind, channels, find_files, folder_kind, listed
 from saticl.labels import Split
 from saticl.protocols import ISPRS
 
@@ -53,12 +53,13 @@ class Vaihingen(DatasetAdapter):
     bands = BANDS["irrg"]
     background = None
     protocols = ISPRS
+    choices = (channels("irrg"), LABELS, DSM)
 
     def scenes(self, root: Path, request: Request) -> list[Scene]:
         """See DatasetAdapter; ids are area1 to area38."""
-        image = chosen(request.channels, ("irrg",), "Vaihingen")
+        chosen = self.chosen(request)
         files = listed(root, "Vaihingen", TREE)
-        return find_files(root, "Vaihingen", TREE, _recognised(files)).scenes(SPLITS, image, request)
+        return find_files(root, "Vaihingen", TREE, _recognised(files)).scenes(SPLITS, chosen, request)
 
 
 def _recognised(files: list[RawFile]) -> Iterator[tuple[RawFile, str, Kind]]:

@@ -70,7 +70,7 @@ def score_tiles_restricted(
     segmenter.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalize = Normalize(info.mean, info.std).to(accelerator.device)
     table, channels = info.task.eval_table(unseen), len(info.bands)
-    dataset = TileDataset(root, tiles, table, manifest, channels, augment=None, owned=True)
+    dataset = TileDataset(root, tiles, table, manifest, channels, augment=None, owned=True, fill=info.mean)
     rank, world = accelerator.process_index, accelerator.num_processes
     loader = evaluation_loader(dataset, batch_size, num_workers, rank, world)
     return restricted_confusions(segmenter, loader, normalize, accelerator, groups)

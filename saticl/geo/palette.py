@@ -89,22 +89,29 @@ class ExactPalette:
 
 @dataclass(frozen=True)
 class IndexPalette:
-    """Masks that hold numbers: the value of each class."""
+    """Masks that hold numbers: the value of each class. They may be negative, in masks with a sign."""
 
     values: tuple[int, ...]
     ignored: tuple[int, ...] = ()
 
     def decode(self, values: NDArray[np.generic]) -> Decoded:
-        """Labels of [1, H, W] in any integer type."""
-        inside = np.clip(values[0].astype(np.int64), -1, len(self._table) - 1)
+        """Labels of [1, H, W] in any integer or float type; a number that is not whole is of no class."""
+        lowest, highest = self._range
+        inside = np.clip(_whole(values[0]), lowest - 1, highest + 1).astype(np.int64) - (lowest - 1)
         return _known(self._table[inside])
 
     @cached_property
+    def _range(self) -> tuple[int, int]:
+        every = (*self.values, *self.ignored)
+        return min(every), max(every)
+
+    @cached_property
     def _table(self) -> Bytes:
-        # The last entry, to which -1 also points, stands for all values beyond.
-        table = np.full(max((*self.values, *self.ignored)) + 2, UNKNOWN, np.uint8)
-        table[list(self.values)] = np.arange(len(self.values))
-        table[list(self.ignored)] = IGNORE
+        # The first entry stands for all values below, the last for all beyond.
+        lowest, highest = self._range
+        table = np.full(highest - lowest + 3, UNKNOWN, np.uint8)
+        table[np.array(self.values) - (lowest - 1)] = np.arange(len(self.values))
+        table[np.array(self.ignored, np.int64) - (lowest - 1)] = IGNORE
         return table
 
 
@@ -123,6 +130,16 @@ def distinct_colours(number: int) -> tuple[Colour, ...]:
     hues = ((0.1 + index * 0.618034) % 1 for index in range(number))
     shades = (colorsys.hsv_to_rgb(hue, 0.75, (0.95, 0.7)[index % 2]) for index, hue in enumerate(hues))
     return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in shades)
+
+
+def _whole(numbers: NDArray[np.generic]) -> NDArray[np.int64] | NDArray[np.float64]:
+    """Numbers that can be compared with any bound; those that are not whole become infinite."""
+    if numbers.dtype.kind == "f":
+        wide = numbers.astype(np.float64)
+        return np.where(wide == np.floor(wide), wide, np.inf)
+    if numbers.dtype == np.uint64:  # its upper half would turn negative
+        numbers = np.minimum(numbers, np.uint64(2**62))
+    return numbers.astype(np.int64)
 
 
 def _known(labels: Bytes) -> Decoded:

@@ -26,6 +26,14 @@ CACHE_BYTES = 64 * 2**20
 """GDAL's own block cache; its default is a share of the machine's memory."""
 
 
+ONE_FILE = {
+    # GDAL would list the folder, with its hundreds of tiles, at every opening to look for companions of the file.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
+}
+"""Settings for reading single tiles: no file beside them counts, and damaged JPEGs are errors, not grey pixels."""
+
+
 @contextmanager
 def opened(path: Path | str) -> Iterator[DatasetReader]:
     """A raster open for reading; raises InvalidRaster where it cannot be opened.
@@ -52,14 +60,25 @@ def read_bands(source: DatasetReader, bands: Sequence[int], window: Window, dtyp
 
 def read(path: Path | str) -> Array:
     """All bands of a tile [C, H, W], channels last in memory; raises InvalidRaster where it cannot be read."""
-    # GDAL would list the folder, with its hundreds of tiles, at every opening to look for companions of the file.
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), opened(path) as source:
+    with rasterio.Env(**ONE_FILE), opened(path) as source:
         pixels = np.empty((source.height, source.width, source.count), source.dtypes[0]).transpose(2, 0, 1)
         try:
             source.read(out=pixels)
         except RasterioIOError as error:
             raise _damaged(source.name, error) from error
         return pixels
+
+
+def read_valid(path: Path | str) -> NDArray[np.bool_]:
+    """Where a tile holds data [H, W]: the mask inside its file, everywhere where it has none.
+
+    Raises InvalidRaster where it cannot be read.
+    """
+    with rasterio.Env(**ONE_FILE), opened(path) as source:
+        try:
+            return np.asarray(source.dataset_mask() != 0)
+        except RasterioIOError as error:
+            raise _damaged(source.name, error) from error
 
 
 def write(

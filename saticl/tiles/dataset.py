@@ -17,15 +17,16 @@ from saticl.tasks import Table
 from saticl.tiles.index import Tile
 from saticl.tiles.manifest import Manifest
 from saticl.transforms.augment import Augment, Bands, Bytes, Key, with_surface
+from saticl.transforms.rescale import filling
 
 
 class Sample(NamedTuple):
     """One tile."""
 
     image: Tensor
-    """[C, S, S] in raw units: uint8, or float32 for everything wider. Channels last in memory."""
+    """[C, H, W] in raw units: uint8, or float32 for everything wider. Channels last in memory."""
     target: Tensor
-    """[S, S] uint8: output index, or IGNORE."""
+    """[H, W] uint8: output index, or IGNORE."""
 
 
 class TileDataset(Dataset[Sample]):
@@ -39,6 +40,8 @@ class TileDataset(Dataset[Sample]):
         channels: how many bands to keep, from the first; None: all.
         augment: random views for training; None: tiles as they are.
         owned: ignore what another, overlapping tile owns, so that every pixel of a scene is scored once.
+        fill: what pixels without data hold, a value per band that is read: the mean of the normalisation that follows,
+            so that they become zero; None: that of the manifest.
 
     Raises:
         InvalidOptions: more bands than there are, or views larger than the tiles.
@@ -53,19 +56,22 @@ class TileDataset(Dataset[Sample]):
         channels: int | None = None,
         augment: Augment | None = None,
         owned: bool = False,
+        fill: Sequence[float] | None = None,
     ) -> None:
         self.root, self.tiles, self.table, self.owned = root, tiles, table, owned
+        self.manifest = manifest
         self.channels = len(manifest.bands) if channels is None else channels
         self.augment = augment
-        self.side = manifest.tile_size
+        self.fill = tuple(manifest.statistics.mean[: self.channels] if fill is None else fill)
         if self.channels > len(manifest.bands):
             raise InvalidOptions(
                 f"{self.channels} bands are asked for, but {root} holds {len(manifest.bands)}: "
                 f"{', '.join(manifest.bands)}. Lower --in-channels."
             )
-        if augment is not None and augment.size > self.side:
+        side = manifest.tile_size
+        if augment is not None and side is not None and augment.size > side:
             raise InvalidOptions(
-                f"--image-size {augment.size} is larger than the tiles of {root} ({self.side} pixels): lower it, or "
+                f"--image-size {augment.size} is larger than the tiles of {root} ({side} pixels): lower it, or "
                 "prepare the data again with a larger --tile-size."
             )
         self._reads_surface = manifest.has_dsm and self.channels == len(manifest.bands)
@@ -84,7 +90,8 @@ class TileDataset(Dataset[Sample]):
                 raise IndexError(f"There is no tile {key} among {len(self)}.")
             key = 0, key
         tile = self.tiles[key[1] % len(self)]
-        image, surface, target = self._image(tile), self._surface(tile), self._target(tile)
+        image, surface = self._bands(tile)
+        target = self._target(tile)
         if self.augment is None:
             image = with_surface(image, surface)
         else:
@@ -93,39 +100,80 @@ class TileDataset(Dataset[Sample]):
             image = image.astype(np.float32)
         return Sample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(target))
 
-    def _image(self, tile: Tile) -> Bands:
-        return self._padded(self._pixels(tile, tile.image)[..., : self.channels])
+    def shape(self, number: int) -> tuple[int, int]:
+        """Rows and columns of a tile as it is before it is augmented.
 
-    def _surface(self, tile: Tile) -> Bands | None:
-        if tile.dsm is None or not self._reads_surface:
-            return None
-        return self._padded(self._pixels(tile, tile.dsm))
+        Tiles of a fixed size are padded to it; others keep their shape, but are never smaller than an enlarging crop.
+        """
+        return self._shape(self.tiles[number])
+
+    def _shape(self, tile: Tile) -> tuple[int, int]:
+        side = self.manifest.tile_size
+        if side is not None:
+            return side, side
+        least = 0 if self.augment is None or self.augment.views.crop == "scale" else self.augment.size
+        return max(tile.window.height, least), max(tile.window.width, least)
+
+    def _bands(self, tile: Tile) -> tuple[Bands, Bands | None]:
+        """The image, and the surface model where it is read; filled where there is no data, and padded."""
+        image = self._image(tile)
+        surface = self._pixels(tile, tile.dsm) if tile.dsm is not None and self._reads_surface else None
+        if tile.invalid:
+            empty = ~raster.read_valid(self._path(tile.image))
+            image[empty] = filling(self.fill[: image.shape[-1]], image.dtype)
+            if surface is not None:
+                surface[empty] = self.fill[-1]
+        shape = self._shape(tile)
+        return _padded(image, shape), None if surface is None else _padded(surface, shape)
+
+    def _image(self, tile: Tile) -> Bands:
+        image = self._pixels(tile, tile.image)
+        wanted = len(self.manifest.bands) - self.manifest.has_dsm
+        if image.shape[-1] < wanted or image.dtype != self.manifest.dtype:
+            raise InvalidRaster(
+                f"{self._path(tile.image)} holds {image.shape[-1]} bands of {image.dtype}, but {wanted} of "
+                f"{self.manifest.dtype} are expected: convert it, or prepare the data again."
+            )
+        return image[..., : min(self.channels, wanted)]
 
     def _target(self, tile: Tile) -> Bytes:
-        """Output indices [S, S]; padding, and with `owned` what other tiles own, is ignored."""
-        mask: Bytes = self._pixels(tile, tile.mask)
+        """Output indices [H, W]; padding, and with `owned` what other tiles own, is ignored."""
+        shape = self._shape(tile)
+        if tile.mask is None:
+            return np.full(shape, IGNORE, np.uint8)
+        mask = self._pixels(tile, tile.mask)
+        if mask.shape[-1] != 1 or mask.dtype != np.uint8:
+            raise InvalidRaster(
+                f"{self._path(tile.mask)} holds {mask.shape[-1]} bands of {mask.dtype}, but the mask of a tile is one "
+                "band of labels in uint8: prepare the data again."
+            )
         labels = self.table.take(mask[..., 0])  # table[mask], in half the time
-        if not self.owned and labels.shape == (self.side, self.side):
+        if not self.owned and labels.shape == shape:
             return labels
-        target = np.full((self.side, self.side), IGNORE, np.uint8)
+        target = np.full(shape, IGNORE, np.uint8)
         part = tile.core.slices if self.owned else (slice(labels.shape[0]), slice(labels.shape[1]))
         target[part] = labels[part]
         return target
 
+    def _path(self, name: str) -> Path:
+        return self.manifest.locate(self.root, name)
+
     def _pixels(self, tile: Tile, name: str) -> NDArray[Any]:
         """A file of the tile as [H, W, C]."""
-        pixels = raster.read(self.root / name)
+        path = self._path(name)
+        pixels = raster.read(path)
         height, width = tile.window.height, tile.window.width
         if pixels.shape[1:] != (height, width):
             raise InvalidRaster(
-                f"{self.root / name} has {pixels.shape[2]} x {pixels.shape[1]} pixels, its entry in the index "
+                f"{path} has {pixels.shape[2]} x {pixels.shape[1]} pixels, its entry in the index "
                 f"{width} x {height}: delete the tiles of {tile.scene} and run `prepare` again."
             )
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
-    def _padded(self, pixels: Bands) -> Bands:
-        """[S, S, C] of a tile that may be smaller, its last row and column repeated."""
-        height, width = pixels.shape[:2]
-        if (height, width) == (self.side, self.side):
-            return pixels
-        return np.pad(pixels, ((0, self.side - height), (0, self.side - width), (0, 0)), mode="edge")
+
+def _padded(pixels: Bands, shape: tuple[int, int]) -> Bands:
+    """[H, W, C] of that shape of a tile that may be smaller, its last row and column repeated."""
+    height, width = pixels.shape[:2]
+    if (height, width) == shape:
+        return pixels
+    return np.pad(pixels, ((0, shape[0] - height), (0, shape[1] - width), (0, 0)), mode="edge")

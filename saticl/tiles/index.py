@@ -17,7 +17,10 @@ INDEX = "tiles.jsonl"
 
 @dataclass(frozen=True)
 class Tile:
-    """One prepared square: where it was cut, its files, and what is on it. Paths are relative to the folder."""
+    """One prepared square, or a whole image: where it was cut, its files, and what is on it.
+
+    Files are named relative to the folder, or to one of the manifest's roots of originals, as `root:path`.
+    """
 
     id: str
     scene: str
@@ -28,12 +31,15 @@ class Tile:
     core: Window
     """The part that this tile owns in scoring, relative to the tile."""
     image: str
-    mask: str
+    mask: str | None
+    """None: nothing is known of the tile, and all of it is ignored."""
     dsm: str | None
     counts: tuple[int, ...]
     """Pixels per dataset label."""
     ignored: int
     """Pixels with label 255."""
+    invalid: int = 0
+    """Pixels without data, which the mask inside the image's file marks."""
 
 
 def tile_to_dict(tile: Tile) -> dict[str, Any]:

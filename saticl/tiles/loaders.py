@@ -4,7 +4,8 @@ Batches are lists of keys (epoch, number), so a view depends on its key alone: w
 message when a new one begins, and a resumed run draws what an uninterrupted one would have drawn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from saticl.errors import SaticlError
 from saticl.tiles.dataset import Sample, TileDataset
+from saticl.tiles.index import Tile
+from saticl.tiles.manifest import Manifest
 from saticl.transforms.augment import Key
 from saticl.types import Batch
 
@@ -62,7 +65,7 @@ class TrainingLoader:
 
 
 class EvaluationLoader:
-    """This rank's share of the tiles in a fixed order, each exactly once; the last batch may be smaller."""
+    """This rank's share of the tiles in their order, each exactly once; some batches may be smaller than others."""
 
     def __init__(self, loader: DataLoader[Outcome]) -> None:
         self._loader = loader
@@ -85,10 +88,24 @@ def training_loader(
 def evaluation_loader(
     dataset: TileDataset, batch_size: int, num_workers: int, rank: int = 0, world: int = 1
 ) -> EvaluationLoader:
-    """Every tile once over all ranks, in order and without padding; a rank beyond the number of tiles gets none."""
-    mine = [(0, number) for number in range(rank, len(dataset), world)]
-    batches = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
+    """Every tile once over all ranks, in order; a rank beyond the number of tiles gets none.
+
+    A batch holds tiles of one shape, so that nothing is padded and no result depends on other tiles: it ends early
+    where the shape changes. Give the tiles in the order of `by_shape` to have full batches.
+    """
+    mine = range(rank, len(dataset), world)
+    batches: list[list[Key]] = []
+    for _, group in groupby(mine, dataset.shape):
+        alike = [(0, number) for number in group]
+        batches += [alike[start : start + batch_size] for start in range(0, len(alike), batch_size)]
     return EvaluationLoader(_loader(dataset, batches, num_workers))
+
+
+def by_shape(tiles: Iterable[Tile], manifest: Manifest) -> list[Tile]:
+    """The tiles in the order given where they have a fixed size; others with those of one shape side by side."""
+    if manifest.tile_size is not None:
+        return list(tiles)
+    return sorted(tiles, key=lambda tile: (tile.window.height, tile.window.width))
 
 
 class _Guarded(Dataset[Outcome]):
@@ -126,7 +143,7 @@ def _raising(loader: DataLoader[Outcome]) -> Iterator[Batch]:
 
 
 def _collate(samples: Sequence[Outcome]) -> Batch | SaticlError:
-    """A batch [B, C, S, S], channels last in memory as its images are, or the first mistake among the samples."""
+    """A batch [B, C, H, W], channels last in memory as its images are, or the first mistake among the samples."""
     batch: list[Batch] = []
     for sample in samples:
         if isinstance(sample, SaticlError):

@@ -1,6 +1,6 @@
 """`dataset.json`: what a prepared folder holds. It is written last, so its presence means the folder is complete."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,6 +9,7 @@ from saticl.errors import MissingTiles
 from saticl.files import write_atomically
 from saticl.labels import Split
 from saticl.tasks import Protocol, find_protocol, protocol_from_dict
+from saticl.views import Views
 
 MANIFEST = "dataset.json"
 """Name of the manifest in a prepared folder."""
@@ -17,6 +18,9 @@ DSM = "dsm"
 """Name of the band that lies in a file of its own."""
 
 Channel = Annotated[int, Field(ge=0, le=255)]
+
+RootName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]+$")]
+"""Of at least two letters, so that no drive is meant."""
 
 
 class Entry(BaseModel):
@@ -85,8 +89,14 @@ class Manifest(Entry):
     dtype: Literal["uint8", "uint16", "float32"]
     """Type of the image files; DSM files are float32."""
     statistics: Statistics
-    tile_size: int
+    tile_size: int | None
+    """Side of the tiles, to which smaller ones are padded; None: every tile keeps its own shape."""
     overlap: int
+    roots: dict[RootName, str] = {}
+    """Folders of original files that tiles point at instead of copies, by the name that stands before the colon; a
+    path that is not absolute is relative to the prepared folder."""
+    views: Views = Views()
+    """Which variations suit the images; of folders prepared earlier, those of aerial images."""
     options: dict[str, str | int | bool | None]
     """What `prepare` was asked for."""
     scenes: tuple[SceneEntry, ...]
@@ -105,6 +115,24 @@ class Manifest(Entry):
         """The protocol of that name; `offline` is always known. Raises UnknownName listing the others."""
         known = {key: protocol_from_dict(key, entry.model_dump()) for key, entry in self.protocols.items()}
         return find_protocol(name, known, self.class_names, self.background)
+
+    def locate(self, root: Path, name: str) -> Path:
+        """Where a file of the index lies, in the prepared folder `root` or among the originals.
+
+        Raises MissingTiles for a root that the manifest does not name, and for a path that leaves its root.
+        """
+        origin, colon, inner = name.partition(":") if ":" in name else ("", "", name)
+        path = PurePosixPath(inner)
+        if path.is_absolute() or ".." in path.parts:
+            raise MissingTiles(f"The index of {root} names the file {name!r}, which is outside its folder.")
+        if not colon:
+            return root / inner
+        if origin not in self.roots:
+            known = ", ".join(self.roots) or "none"
+            raise MissingTiles(
+                f"The index of {root} names the file {name!r}, but {MANIFEST} has no root {origin!r} (it has {known})."
+            )
+        return root / self.roots[origin] / inner
 
     def save(self, root: Path) -> None:
         """Write the manifest, which declares the folder complete."""

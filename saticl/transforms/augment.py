@@ -1,6 +1,7 @@
 """Random views of a training tile, on albumentations: crop, mirror, quarter turns, light, blanked bands.
 
-The recipe is that of MiB-CD (Arnaudo et al., arXiv:2112.03814). Deviation: without its elastic deformation, whose
+Which symmetries and which crop suit the images is said by their dataset (`views`). For aerial images, the default, the
+recipe is that of MiB-CD (Arnaudo et al., arXiv:2112.03814). Deviation: without its elastic deformation, whose
 settings there (α 1, σ 30) move pixels by less than a hundredth of one, and whose affine part makes up border pixels.
 """
 
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions
+from saticl.transforms.rescale import filling, rescaled_crop
+from saticl.views import Views
 
 Bands = NDArray[np.generic]
 """[H, W, C] of uint8, uint16 or float32."""
@@ -23,6 +26,8 @@ Key = tuple[int, int]
 
 COLOUR_BANDS = 3
 """Bands that dropping the other modalities leaves alone."""
+
+AERIAL = Views()
 
 
 class _Compose(Protocol):
@@ -37,7 +42,8 @@ class Augment:
     """Callable that varies an image and its mask; the same seed and key always give the same view.
 
     Geometry: with probability 0.8 a square of 50 to 100 % of `size` is enlarged to `size`, else `size` pixels are cut
-    out; then flips and quarter turns. Light: brightness and contrast by up to 10 %, of images of bytes only, since
+    out, or, where `views` says so, the image is scaled and cut (`rescale.py`); then those of flips and quarter turns
+    that `views` allows. Light: brightness and contrast by up to 10 %, of images of bytes only, since
     other types have no natural range. Bands are blanked with their mean `fill`, which normalises to zero.
 
     albumentations draws from generators of its own that repeat in every worker and epoch, so each view brings its own.
@@ -47,7 +53,13 @@ class Augment:
     """
 
     def __init__(
-        self, size: int, seed: int, fill: Sequence[float], channel_drop: float = 0.0, modality_drop: float = 0.0
+        self,
+        size: int,
+        seed: int,
+        fill: Sequence[float],
+        channel_drop: float = 0.0,
+        modality_drop: float = 0.0,
+        views: Views = AERIAL,
     ) -> None:
         if channel_drop > 0 and len(fill) < 2:
             raise InvalidOptions("--channel-drop would blank the only band: prepare more bands, or leave it at 0.")
@@ -56,11 +68,11 @@ class Augment:
                 f"--modality-drop blanks the bands beyond the first {COLOUR_BANDS}, but {len(fill)} are read: prepare "
                 "more bands (--channels rgbir, --dsm), raise --in-channels, or leave it at 0."
             )
-        self.size = size
+        self.size, self.views = size, views
         self._seed = seed
         self._fill = tuple(fill)
         self._channel_drop, self._modality_drop = channel_drop, modality_drop
-        self._geometry, self._light = _geometry(size), _light()
+        self._geometry, self._light = _geometry(size, views), _light()
 
     def __call__(self, image: Bands, mask: Bytes, key: Key, surface: Bands | None = None) -> tuple[Bands, Bytes]:
         """A view [S, S, C] of an image [H, W, C] and its mask [H, W]; a surface model becomes the last band."""
@@ -71,7 +83,10 @@ class Augment:
             compose.set_random_state(rng, draws)
         if image.dtype == np.uint8:
             image = self._light(image=image)["image"]
-        view = self._geometry(image=with_surface(image, surface), mask=mask)
+        image = with_surface(image, surface)
+        if self.views.crop == "scale":
+            image, mask = rescaled_crop(image, mask, self.size, self.views.factors, self._fill, rng)
+        view = self._geometry(image=image, mask=mask)
         return self._dropped(view["image"], rng), view["mask"]
 
     def _dropped(self, image: Bands, rng: np.random.Generator) -> Bands:
@@ -83,9 +98,7 @@ class Augment:
         if not blank:
             return image
         image = image.copy()
-        for band in blank:
-            value = self._fill[band]
-            image[..., band] = value if image.dtype.kind == "f" else round(value)
+        image[..., blank] = filling(self._fill, image.dtype)[blank]
         return image
 
 
@@ -94,23 +107,22 @@ def with_surface(image: Bands, surface: Bands | None) -> Bands:
     return image if surface is None else np.concatenate([image, surface], axis=-1, dtype=np.float32)
 
 
-def _geometry(size: int) -> _Compose:
+def _geometry(size: int, views: Views) -> _Compose:
     a = _albumentations()
-    crop: _Compose = a.Compose(
+    crop = a.OneOf(
         [
-            a.OneOf(
-                [
-                    a.RandomSizedCrop(min_max_height=((size + 1) // 2, size), size=(size, size), p=0.8),
-                    a.RandomCrop(size, size, p=0.2),
-                ],
-                p=1.0,
-            ),
-            a.HorizontalFlip(p=0.5),
-            a.VerticalFlip(p=0.5),
-            a.RandomRotate90(p=0.5),
-        ]
+            a.RandomSizedCrop(min_max_height=((size + 1) // 2, size), size=(size, size), p=0.8),
+            a.RandomCrop(size, size, p=0.2),
+        ],
+        p=1.0,
     )
-    return crop
+    flips = {
+        "square": [a.HorizontalFlip(p=0.5), a.VerticalFlip(p=0.5), a.RandomRotate90(p=0.5)],
+        "mirror": [a.HorizontalFlip(p=0.5)],
+        "none": [],
+    }
+    geometry: _Compose = a.Compose([*([crop] if views.crop == "enlarge" else []), *flips[views.symmetries]])
+    return geometry
 
 
 def _light() -> _Compose:

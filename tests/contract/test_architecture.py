@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 260
 
 LAYERS = (
-    {"", "labels", "types", "errors", "options", "files"},
+    {"", "labels", "types", "errors", "options", "files", "views"},
     {"losses", "metrics", "transforms", "geo"},
     {"models", "tasks"},
     {"protocols"},
@@ -47,7 +47,7 @@ HOMES = {
 """Where a library may be imported, lazily or not."""
 
 TORCH_FREE = {
-    *("", "labels", "errors", "options", "files", "geo", "city", "tasks", "protocols", "datasets"),
+    *("", "labels", "errors", "options", "files", "views", "geo", "city", "tasks", "protocols", "datasets"),
     *("cutting", "runs", "config", "flags", "cli"),
 }
 """Parts that answer `--help` and `list`, or cut rasters."""

@@ -222,7 +222,7 @@ def test_our_readers_find_all_scenes(potsdam: Path, vaihingen: Path) -> None:
         (vaihingen, Vaihingen(), {"area1": "train", "area2": "test"}),
     ):
         for labels in ("full", "eroded"):
-            scenes = adapter.scenes(root, Request(dsm=True, labels=labels, allow_missing=True))
+            scenes = adapter.scenes(root, Request({"dsm": True, "labels": labels}, allow_missing=True))
             assert {scene.id: scene.split for scene in scenes} == expected
 
 

@@ -15,6 +15,7 @@ from saticl.commands.prepare import prepare
 from saticl.config import PrepareConfig
 from saticl.cutting import strips
 from saticl.datasets.isprs import COLOURS
+from saticl.datasets.potsdam import Potsdam
 from saticl.errors import InvalidOptions, InvalidRaster, MissingRawData
 from saticl.geo import raster
 from saticl.geo.palette import encode
@@ -22,6 +23,7 @@ from saticl.geo.statistics import BandSums, label_counts
 from saticl.geo.windows import Window, cores, grid
 from saticl.tiles.index import read_index
 from saticl.tiles.manifest import MANIFEST, Manifest
+from saticl.views import Views
 from tests.raw import HERE, labels, picture, potsdam_scene, transform_of
 
 HEIGHT, WIDTH = 90, 100
@@ -106,6 +108,14 @@ def test_the_manifest_describes_the_dataset(raw: Path, tmp_path: Path) -> None:
         ("3_13", "test", 4),
     ]
     assert manifest.protocol("6s").groups[0] == ("building",)
+
+
+def test_the_manifest_keeps_what_the_dataset_says_of_views(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Potsdam, "views", Views(symmetries="mirror"))
+
+    assert prepared(raw, tmp_path / "tiles").views == Views(symmetries="mirror")
 
 
 def test_mean_and_deviation_are_those_of_the_training_scenes(raw: Path, tmp_path: Path) -> None:
@@ -284,6 +294,8 @@ def test_an_incomplete_download_is_refused_unless_accepted(raw: Path, tmp_path: 
         ({"shard": "half"}, "write i/n"),
         ({"crs": "nowhere"}, "'nowhere' is not known"),
         ({"dataset": "vaihingen", "channels": "rgb"}, "--channels irrg"),
+        ({"channels": "sar"}, "has no sar images: choose --channels rgb or irrg or rgbir"),
+        ({"labels": "rough"}, "has no rough masks: choose --labels full or eroded"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_written(

@@ -12,6 +12,7 @@ from saticl.datasets.reader import open_scene
 from saticl.errors import InvalidOptions, InvalidRaster, MissingRawData, SaticlError, UnknownName
 from saticl.geo.raster import write
 from saticl.geo.windows import Window
+from saticl.views import Views
 from tests.raw import HERE, labels, picture, transform_of, whole, write_picture
 
 REPO = Path(__file__).resolve().parents[3]
@@ -157,7 +158,7 @@ def test_a_surface_model_is_found_by_its_pattern(tmp_path: Path, raw: Path) -> N
         write(path.parents[1] / "dsm" / path.name, np.full((1, 40, 50), 3, np.float32), HERE, None)
     adapter = described(tmp_path, dsm="{group}/dsm/{name}.tif")
 
-    dsm = whole(adapter.scenes(raw, Request(dsm=True))[0])[1]
+    dsm = whole(adapter.scenes(raw, Request({"dsm": True}))[0])[1]
 
     assert dsm is not None
     assert (dsm == 3).all()
@@ -185,6 +186,20 @@ def test_skipped_scenes_are_left_out(tmp_path: Path, raw: Path) -> None:
 
 def test_without_a_split_all_scenes_are_for_training(tmp_path: Path, raw: Path) -> None:
     assert {scene.split for scene in described(tmp_path, split=None).scenes(raw, Request())} == {"train"}
+
+
+def test_scenes_for_validation_may_be_named(tmp_path: Path, raw: Path) -> None:
+    scenes = described(tmp_path, split={"by": "group", "train": ["A"], "val": ["B"]}).scenes(raw, Request())
+
+    assert [(scene.group, scene.split) for scene in scenes] == [("A", "train")] * 2 + [("B", "val")] * 2
+
+
+def test_a_description_says_how_images_may_be_varied(tmp_path: Path) -> None:
+    views = {"symmetries": "mirror", "crop": "scale", "scale": [0.75, 1.5]}
+
+    assert described(tmp_path).views == Views()
+    assert described(tmp_path, views=views).views == Views(symmetries="mirror", crop="scale", scale=(0.75, 1.5))
+    assert described(tmp_path, views={"crop": "scale"}).views.factors == (0.5, 2)
 
 
 def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> None:
@@ -218,6 +233,12 @@ def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> Non
         ({"protocols": {"2s": {"steps": [["house"], ["castle"]]}}}, "no class 'castle' in the task '2s'"),
         ({"protocols": {"2s": {"steps": [["house"], ["house"]]}}}, "house more than once"),
         ({"background": "sky"}, "no class 'sky'"),
+        ({"classes": {"house": -40_000}}, "nor a number from -32768 to 65535"),
+        ({"views": {"symetries": "none"}}, "valid keys are symmetries, crop, scale"),
+        ({"views": {"symmetries": "round"}}, "views.symmetries: Input should be 'square', 'mirror' or 'none'"),
+        ({"views": {"scale": [0.5, 2]}}, "scale needs `crop: scale`"),
+        ({"views": {"crop": "scale", "scale": [2, 1]}}, r"scale is \[smallest, largest\], but 2 is larger than 1"),
+        ({"views": {"crop": "scale", "scale": [0, 1]}}, "views.scale.0: Input should be greater than 0"),
     ],
 )
 def test_a_mistake_in_the_description_is_one_clear_sentence(
@@ -247,7 +268,8 @@ def test_a_description_that_does_not_fit_the_folder_is_refused(
 
 
 @pytest.mark.parametrize(
-    "request_", [Request(channels="rgb"), Request(labels="eroded"), Request(dsm=True), Request(crs="nowhere")]
+    "request_",
+    [Request({"channels": "rgb"}), Request({"labels": "eroded"}), Request({"dsm": True}), Request(crs="nowhere")],
 )
 def test_what_a_folder_does_not_offer_is_refused(tmp_path: Path, raw: Path, request_: Request) -> None:
     with pytest.raises(InvalidOptions):

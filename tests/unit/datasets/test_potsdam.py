@@ -16,7 +16,7 @@ from saticl.geo.raster import write
 from saticl.geo.windows import Window
 from tests.raw import HERE, labels, picture, potsdam_scene, transform_of, whole, write_picture
 
-PARTIAL = Request(dsm=True, allow_missing=True)
+PARTIAL = Request({"dsm": True}, allow_missing=True)
 
 
 @pytest.fixture
@@ -68,7 +68,8 @@ def test_every_layout_gives_the_same_pixels(
 ) -> None:
     if change is not None:
         change(raw)
-    request = Request(channels=channels, dsm=True, allow_missing=True)
+    choices = {"dsm": True} if channels is None else {"dsm": True, "channels": channels}
+    request = Request(choices, allow_missing=True)
 
     first, second = Potsdam().scenes(raw, request)
     image, dsm, mask = whole(first)
@@ -103,7 +104,7 @@ def test_a_world_file_beside_the_surface_model_serves_too(raw: Path) -> None:
 def test_eroded_labels_ignore_boundaries(raw: Path, change: Callable[[Path], None] | None) -> None:
     if change is not None:
         change(raw)
-    _, _, mask = whole(Potsdam().scenes(raw, Request(labels="eroded", allow_missing=True))[0])
+    _, _, mask = whole(Potsdam().scenes(raw, Request({"labels": "eroded"}, allow_missing=True))[0])
 
     assert (mask[::8] == 255).all()
     np.testing.assert_array_equal(mask[1:8], labels(90, 100, 210)[1:8])
@@ -215,4 +216,4 @@ def test_a_damaged_archive_is_named(raw: Path) -> None:
 
 def test_unknown_channels_are_refused(raw: Path) -> None:
     with pytest.raises(InvalidOptions, match="rgb or irrg or rgbir"):
-        Potsdam().scenes(raw, Request(channels="sar"))
+        Potsdam().scenes(raw, Request({"channels": "sar"}))

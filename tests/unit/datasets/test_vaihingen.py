@@ -11,7 +11,7 @@ from saticl.datasets.vaihingen import SPLITS, Vaihingen
 from saticl.errors import InvalidOptions, MissingRawData
 from tests.raw import labels, picture, vaihingen_scene, whole
 
-PARTIAL = Request(dsm=True, allow_missing=True)
+PARTIAL = Request({"dsm": True}, allow_missing=True)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_eroded_labels_are_found(raw: Path, change: Callable[[Path], None] | Non
     if change is not None:
         change(raw)
 
-    _, _, mask = whole(Vaihingen().scenes(raw, Request(labels="eroded", allow_missing=True))[0])
+    _, _, mask = whole(Vaihingen().scenes(raw, Request({"labels": "eroded"}, allow_missing=True))[0])
 
     full = labels(70, 60, 1)
     np.testing.assert_array_equal(mask, np.where(full == 1, 255, full))
@@ -91,7 +91,7 @@ def test_the_unused_area_9_belongs_to_no_split() -> None:
 
 def test_only_irrg_is_offered(raw: Path) -> None:
     with pytest.raises(InvalidOptions, match="no rgb images: choose --channels irrg"):
-        Vaihingen().scenes(raw, Request(channels="rgb"))
+        Vaihingen().scenes(raw, Request({"channels": "rgb"}))
 
 
 def test_an_incomplete_download_is_refused_with_what_lacks(raw: Path) -> None:

@@ -29,6 +29,9 @@ class Numbered:
     def __len__(self) -> int:
         return self.number
 
+    def shape(self, number: int) -> tuple[int, int]:
+        return 2, 2
+
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         return Sample(torch.full((1, 2, 2), key[1], dtype=torch.uint8), torch.zeros(2, 2, dtype=torch.uint8))
 

@@ -9,6 +9,7 @@ from saticl.errors import MissingTiles, UnknownName
 from saticl.geo.windows import Window
 from saticl.tiles.index import Tile, read_index, write_index
 from saticl.tiles.manifest import MANIFEST, ClassEntry, Manifest, ProtocolEntry, SceneEntry, Statistics
+from saticl.views import Views
 
 SCENE = SceneEntry(
     id="a",
@@ -81,6 +82,20 @@ def test_an_interrupted_preparation_says_how_to_go_on(tmp_path: Path) -> None:
 
     with pytest.raises(MissingTiles, match="not complete: run the same `prepare` command again"):
         Manifest.load(tmp_path)
+
+
+def test_a_manifest_keeps_how_images_may_be_varied(tmp_path: Path) -> None:
+    varied = HOLDING.model_copy(update={"views": Views(symmetries="mirror", crop="scale", scale=(0.5, 2))})
+    varied.save(tmp_path)
+
+    assert Manifest.load(tmp_path).views == varied.views
+
+
+def test_a_manifest_that_says_nothing_of_views_is_of_aerial_images(tmp_path: Path) -> None:
+    earlier = {key: value for key, value in json.loads(HOLDING.model_dump_json()).items() if key != "views"}
+    (tmp_path / MANIFEST).write_text(json.dumps(earlier))
+
+    assert Manifest.load(tmp_path).views == Views(symmetries="square", crop="enlarge")
 
 
 @pytest.mark.parametrize("change", [{"format": 2}, {"surprise": 1}, {"tile_size": "many"}])

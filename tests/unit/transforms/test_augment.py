@@ -5,6 +5,7 @@ import torch
 from saticl.errors import InvalidOptions
 from saticl.transforms.augment import Augment, Bands, Bytes
 from saticl.transforms.normalize import Normalize
+from saticl.views import Views
 
 MEANS = (90.0, 100.0, 110.0, 120.0, 0.25)
 
@@ -192,3 +193,64 @@ def test_dropping_what_is_not_there_is_refused() -> None:
         Augment(32, 0, (0.0,), channel_drop=0.1)
     with pytest.raises(InvalidOptions, match="--modality-drop blanks the bands beyond the first 3, but 3 are read"):
         Augment(32, 0, (0.0,) * 3, modality_drop=0.1)
+
+
+def reference_view(image: Bands, mask: Bytes, size: int, seed: int, key: tuple[int, int]) -> tuple[Bands, Bytes]:
+    """The recipe for aerial images, written down once more, with the draws in the order they have always had."""
+    import albumentations as a
+
+    crop = [
+        a.RandomSizedCrop(min_max_height=((size + 1) // 2, size), size=(size, size), p=0.8),
+        a.RandomCrop(size, size, p=0.2),
+    ]
+    flips = [a.HorizontalFlip(p=0.5), a.VerticalFlip(p=0.5), a.RandomRotate90(p=0.5)]
+    geometry = a.Compose([a.OneOf(crop, p=1.0), *flips])
+    light = a.Compose([a.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5)])
+    rng = np.random.default_rng((seed, *key))
+    draws = geometry.py_random
+    draws.seed(int(rng.integers(2**63)))
+    for compose in (light, geometry):
+        compose.set_random_state(rng, draws)
+    view = geometry(image=light(image=image)["image"], mask=mask)
+    return view["image"], view["mask"]
+
+
+def test_views_of_aerial_images_are_those_of_ever() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    mask = noise[..., 0] // 64
+    augment = Augment(48, 5, MEANS[:3], views=Views(symmetries="square", crop="enlarge"))
+
+    for key in [(epoch, number) for epoch in range(3) for number in range(10)]:
+        view, expected = augment(noise, mask, key), reference_view(noise, mask, 48, 5, key)
+        assert np.array_equal(view[0], expected[0])
+        assert np.array_equal(view[1], expected[1])
+
+
+def corners(views: Views, number: int) -> tuple[int, ...]:
+    """Which quarter of a square lies in which corner of a view."""
+    mask = np.array([[0, 1], [2, 3]], np.uint8).repeat(32, 0).repeat(32, 1)
+    labels = Augment(64, 0, MEANS[:3], views=views)(np.zeros((64, 64, 3), np.uint8), mask, (0, number))[1]
+    return tuple(int(labels[row, col]) for row in (0, -1) for col in (0, -1))
+
+
+@pytest.mark.parametrize("crop", ["enlarge", "scale"])
+@pytest.mark.parametrize(
+    ("symmetries", "expected"),
+    [("mirror", {(0, 1, 2, 3), (1, 0, 3, 2)}), ("none", {(0, 1, 2, 3)})],
+)
+def test_what_has_an_up_and_a_down_is_mirrored_at_most(
+    symmetries: str, crop: str, expected: set[tuple[int, ...]]
+) -> None:
+    views = Views.model_validate(
+        {"symmetries": symmetries, "crop": crop} | ({"scale": (1, 1)} if crop == "scale" else {})
+    )
+
+    seen = {corners(views, number) for number in range(60)}
+
+    assert {found for found in seen if len(set(found)) == 4} == expected
+
+
+def test_square_symmetries_go_with_scaled_crops_too() -> None:
+    seen = {corners(Views(crop="scale", scale=(1, 1)), number) for number in range(200)}
+
+    assert len(seen) == 8

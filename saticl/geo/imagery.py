@@ -1,0 +1,143 @@
+"""Reading of an image and its surface model, window by window, on one grid. No mask is needed.
+
+What is repaired here, and noted: pixels without data, surface models that miss a column, georeferences that only a
+neighbouring file has.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio import DatasetReader
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+
+from saticl.errors import InvalidRaster
+from saticl.geo.nodata import blank, either, without_data
+from saticl.geo.palette import Flags
+from saticl.geo.raster import Array, opened, parse_crs, read_bands
+from saticl.geo.windows import Window
+
+MAX_DSM_GAP = 8
+"""Rows or columns that a surface model may miss: more means that it belongs to another image."""
+
+
+class Patch(NamedTuple):
+    """A window of an image."""
+
+    image: Array
+    """[C, H, W] uint8, uint16 or float32; 0 where there is no data."""
+    dsm: NDArray[np.float32] | None
+    """[1, H, W]; 0 where there is no data."""
+    invalid: Flags | None
+    """[H, W] pixels without data, in the image or in the surface model; None where all hold data."""
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """An image, and perhaps its surface model, whose files are open."""
+
+    image: DatasetReader
+    dsm: DatasetReader | None
+    bands: tuple[str, ...]
+    transform: Affine
+    crs: CRS | None
+    notes: tuple[str, ...]
+    """Defects that are repaired while reading."""
+
+    @property
+    def height(self) -> int:
+        """Rows of the image."""
+        return int(self.image.height)
+
+    @property
+    def width(self) -> int:
+        """Columns of the image."""
+        return int(self.image.width)
+
+    def read(self, window: Window) -> Patch:
+        """The pixels of a window inside the image."""
+        image = _as_supported(read_bands(self.image, range(1, len(self.bands) + 1), window))
+        dsm = None if self.dsm is None else _padded(self.dsm, window)
+        invalid = without_data(self.image, image, window)
+        if dsm is not None and self.dsm is not None:
+            invalid = either(invalid, blank(dsm, self.dsm.nodata))
+        if invalid is not None:
+            image[:, invalid] = 0
+            if dsm is not None:
+                dsm[:, invalid] = 0
+        return Patch(image, dsm, invalid)
+
+
+@contextmanager
+def open_image(
+    image: str, bands: tuple[str, ...], dsm: str | None = None, crs: str | None = None
+) -> Iterator[ImageReader]:
+    """Open an image of these bands, and its surface model where one is named; `crs` serves where no file has one.
+
+    Raises InvalidRaster for damaged files, another number of bands, and a surface model of another size;
+    InvalidOptions for a coordinate system that does not exist.
+    """
+    with ExitStack() as stack:
+        pixels = stack.enter_context(opened(image))
+        heights = None if dsm is None else stack.enter_context(opened(dsm))
+        _check_bands(pixels, bands)
+        notes = () if heights is None else _dsm_notes(pixels, heights)
+        files = [file for file in (pixels, heights) if file is not None]
+        yield ImageReader(pixels, heights, bands, first_transform(files), first_crs(files, crs), notes)
+
+
+def first_transform(files: Sequence[DatasetReader]) -> Affine:
+    """That of the first file that has one: world files often lie beside one of several files only."""
+    found = [file.transform for file in files if not file.transform.is_identity]
+    return found[0] if found else Affine.identity()
+
+
+def first_crs(files: Sequence[DatasetReader], fallback: str | None) -> CRS | None:
+    """That of the first file that has one, else the fallback; raises InvalidOptions where that does not exist."""
+    found = [file.crs for file in files if file.crs]
+    if found:
+        return found[0]
+    return None if fallback is None else parse_crs(fallback)
+
+
+def _check_bands(image: DatasetReader, bands: tuple[str, ...]) -> None:
+    wanted = len(bands)
+    has_alpha = image.count == wanted + 1 and image.colorinterp[-1] == ColorInterp.alpha
+    if image.count != wanted and not has_alpha:
+        raise InvalidRaster(f"{image.name} has {image.count} bands, but {wanted} are expected ({', '.join(bands)}).")
+
+
+def _dsm_notes(image: DatasetReader, dsm: DatasetReader) -> tuple[str, ...]:
+    rows, cols = image.height - dsm.height, image.width - dsm.width
+    if max(abs(rows), abs(cols)) > MAX_DSM_GAP:
+        raise InvalidRaster(
+            f"{dsm.name} has {dsm.width} x {dsm.height} pixels but its image {image.name} "
+            f"{image.width} x {image.height}: at most {MAX_DSM_GAP} rows or columns may differ."
+        )
+    gaps = [(gap, unit) for gap, unit in ((rows, "rows"), (cols, "columns")) if gap]
+    return tuple(
+        f"the surface model lacks {gap} {unit}: the edge is repeated"
+        if gap > 0
+        else f"the surface model has {-gap} {unit} more than the image: they are cut off"
+        for gap, unit in gaps
+    )
+
+
+def _as_supported(image: Array) -> Array:
+    """Types other than uint8, uint16 and float32 become float32."""
+    return image if image.dtype in (np.uint8, np.uint16, np.float32) else image.astype(np.float32)
+
+
+def _padded(dsm: DatasetReader, window: Window) -> NDArray[np.float32]:
+    """The window of a surface model that may miss its last rows or columns: they repeat the edge."""
+    height = min(window.height, max(dsm.height - window.row, 1))
+    width = min(window.width, max(dsm.width - window.col, 1))
+    row, col = min(window.row, dsm.height - height), min(window.col, dsm.width - width)
+    pixels = read_bands(dsm, [1], Window(row, col, height, width), np.float32)
+    gap = (0, window.height - height), (0, window.width - width)
+    return np.pad(pixels, ((0, 0), *gap), mode="edge") if any(gap[0] + gap[1]) else pixels

@@ -1,0 +1,78 @@
+"""A scene is an image and perhaps a mask; either can be read without the other."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from saticl.datasets.base import Request
+from saticl.datasets.potsdam import Potsdam
+from saticl.datasets.reader import open_scene
+from saticl.geo.imagery import open_image
+from saticl.geo.raster import write
+from saticl.geo.windows import Window
+from saticl.labels import IGNORE
+from tests.raw import HERE, potsdam_scene, transform_of
+
+WINDOW = Window(10, 20, 30, 40)
+
+
+def test_an_image_is_read_without_a_mask_as_it_is_with_one(tmp_path: Path) -> None:
+    potsdam_scene(tmp_path, 3, 13, dsm_width=99)
+    (scene,) = Potsdam().scenes(tmp_path, Request({"dsm": True}, crs="EPSG:32633", allow_missing=True))
+    (tmp_path / "5_Labels_all").rename(tmp_path / "gone")
+    assert scene.dsm is not None
+
+    with open_image(scene.image, scene.bands, scene.dsm, scene.crs) as alone:
+        patch = alone.read(WINDOW)
+
+    (tmp_path / "gone").rename(tmp_path / "5_Labels_all")
+    with open_scene(scene) as reader:
+        layers = reader.read(WINDOW).layers
+        assert (alone.height, alone.width) == (reader.height, reader.width) == (90, 100)
+        assert (alone.transform, alone.crs, alone.notes) == (reader.transform, reader.crs, reader.notes)
+    np.testing.assert_array_equal(patch.image, layers.image)
+    np.testing.assert_array_equal(patch.dsm, layers.dsm)
+    assert patch.invalid is None
+
+
+def test_pixels_without_data_are_flagged_and_zero_in_image_and_surface_model(tmp_path: Path) -> None:
+    image, heights = np.full((2, 20, 30), 9, np.uint16), np.full((1, 20, 30), 5, np.float32)
+    image[:, 0, :3] = 7
+    heights[0, 1, 4] = -99
+    write(tmp_path / "image.tif", image, HERE, None, nodata=7)
+    write(tmp_path / "dsm.tif", heights, HERE, None, nodata=-99)
+
+    with open_image(str(tmp_path / "image.tif"), ("a", "b"), str(tmp_path / "dsm.tif")) as reader:
+        patch = reader.read(Window(0, 0, 20, 30))
+
+    expected = np.zeros((20, 30), bool)
+    expected[0, :3] = expected[1, 4] = True
+    assert patch.invalid is not None
+    assert patch.dsm is not None
+    np.testing.assert_array_equal(patch.invalid, expected)
+    np.testing.assert_array_equal(patch.image, np.where(expected, 0, 9)[None].repeat(2, 0))
+    np.testing.assert_array_equal(patch.dsm, np.where(expected, 0, 5)[None])
+
+
+def test_a_scene_without_a_mask_is_ignored_everywhere(tmp_path: Path) -> None:
+    potsdam_scene(tmp_path, 2, 10)
+    (scene,) = Potsdam().scenes(tmp_path, Request(allow_missing=True))
+
+    with open_scene(scene) as labelled, open_scene(replace(scene, mask=None)) as reader:
+        known, pixels = labelled.read(WINDOW), reader.read(WINDOW)
+
+    np.testing.assert_array_equal(pixels.layers.image, known.layers.image)
+    assert pixels.layers.mask.shape == (30, 40)
+    assert (pixels.layers.mask == IGNORE).all()
+    assert pixels.unknown is pixels.inexact is None
+
+
+def test_a_world_file_beside_the_mask_serves_the_scene(tmp_path: Path) -> None:
+    potsdam_scene(tmp_path, 2, 10)
+    world = tmp_path / "2_Ortho_RGB/top_potsdam_2_10_RGB.tfw"
+    world.rename(tmp_path / "5_Labels_all/top_potsdam_2_10_label.tfw")
+    (scene,) = Potsdam().scenes(tmp_path, Request(allow_missing=True))
+
+    with open_scene(scene) as reader:
+        assert reader.transform.almost_equals(transform_of(2, 10), 1e-6)
