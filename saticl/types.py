@@ -4,6 +4,8 @@ One alphabet of dimensions for the whole project: B batch, C bands, K classes se
 D feature channels, H W image, h w feature map.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor
@@ -32,6 +34,8 @@ class Batch(NamedTuple):
 
     image: Image
     target: Labels
+    maps: Mapping[str, Tensor] = MappingProxyType({})
+    """[B, H, W] by name: the further maps that the method has asked for, cut and turned as the image is."""
 
 
 class Output(NamedTuple):

@@ -21,6 +21,7 @@ from saticl.methods.rotation import Rotated
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
 from saticl.runs.journal import Journal
+from saticl.runs.memory import read_memory, replayed
 from saticl.tasks import Task
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
@@ -149,8 +150,11 @@ def build_method(plan: Plan, device: torch.device) -> Method:
     return (Rotated(method, config.aug) if config.rotates else method).to(device)
 
 
-def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader, EvaluationLoader]:
-    """Augmented training tiles, and validation tiles whose every pixel counts once; both with this step's labels."""
+def build_loaders(plan: Plan, method: Method, accelerator: Accelerator) -> tuple[TrainingLoader, EvaluationLoader]:
+    """Augmented training tiles, and validation tiles whose every pixel counts once; both with this step's labels.
+
+    Tiles that earlier steps have kept come to the training tiles, with the labels of those steps.
+    """
     config, data, channels = plan.config, plan.data, len(plan.bands)
     augment = Augment(
         plan.image_size,
@@ -159,9 +163,22 @@ def build_loaders(plan: Plan, accelerator: Accelerator) -> tuple[TrainingLoader,
         channel_drop=config.channel_drop,
         modality_drop=config.modality_drop,
         views=data.manifest.views,
+        maps=method.maps,
     )
     table, root, manifest = plan.task.train_table(), data.root, data.manifest
-    training = TileDataset(root, plan.training, table, manifest, channels, augment=augment, owned=False)
+    kept = read_memory(plan.previous) if plan.task.step > 0 else ()
+    old_tiles, old_tables = replayed(kept, data.tiles, plan.task)
+    training = TileDataset(
+        root,
+        [*plan.training, *old_tiles],
+        table,
+        manifest,
+        channels,
+        augment=augment,
+        owned=False,
+        tables=[*[table] * len(plan.training), *old_tables],
+        maps=method.maps,
+    )
     validation = TileDataset(root, plan.validation, table, manifest, channels, augment=None, owned=True)
     size, workers = config.trainer.batch_size, config.trainer.num_workers
     rank, world = accelerator.process_index, accelerator.num_processes
@@ -180,7 +197,7 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> Step:
     config = plan.config
     student, teacher = build_networks(plan)
     method = build_method(plan, accelerator.device)
-    training, validation = build_loaders(plan, accelerator)
+    training, validation = build_loaders(plan, method, accelerator)
     normalize = Normalize(info.mean, info.std).to(accelerator.device)
     layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
     student.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]

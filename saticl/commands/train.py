@@ -21,6 +21,7 @@ from saticl.errors import InvalidOptions
 from saticl.files import write_atomically
 from saticl.methods import find
 from saticl.metrics.scores import Scores, score, score_groups
+from saticl.runs.memory import read_memory, write_memory
 from saticl.tasks import Task
 from saticl.tracking.mlflow_tracker import Status, open_tracker
 
@@ -104,6 +105,8 @@ def finish(plan: Plan, info: StepInfo, step: Step) -> Scores:
         state = step.method.export_state()
         if state:
             checkpoint.save_tensors(folder / METHOD_FILE, state)
+        known = read_memory(plan.previous) if plan.task.step > 0 else ()
+        write_memory(folder, step.method.remember(known, plan.training))
         checkpoint.save_model(folder / MODEL_FILE, step.student.state_dict(), info)
         shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()

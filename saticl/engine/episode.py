@@ -138,7 +138,8 @@ def device_batches(step: Step, epoch: int) -> Iterator[Batch]:
     for batch in step.training:
         image = step.normalize(batch.image.to(step.accelerator.device, non_blocking=True))
         target = batch.target.to(step.accelerator.device, non_blocking=True).long()
-        yield Batch(image.contiguous(memory_format=layout), target)
+        maps = {name: plane.to(step.accelerator.device, non_blocking=True) for name, plane in batch.maps.items()}
+        yield Batch(image.contiguous(memory_format=layout), target, maps)
 
 
 def validate(episode: Episode, progress: Progress) -> dict[str, float]:

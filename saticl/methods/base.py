@@ -21,6 +21,7 @@ The life of a step, in order; all but `terms` do nothing unless a method says ot
     terms, after_backward, after_step             every iteration; the last two at every move of the optimiser
     end               once, after the last epoch
     consolidate       the best weights are loaded: fuse them, count statistics anew
+    remember          tiles that later steps may replay
     export_state      what the next step needs
     decode            from scores to probabilities, wherever the trained step is used
 
@@ -37,7 +38,9 @@ from torch import Tensor, nn
 from saticl.errors import InvalidCheckpoint
 from saticl.methods.phases import Phase
 from saticl.options import FrozenOptions, KDOptions
+from saticl.runs.memory import Kept
 from saticl.tasks import Task
+from saticl.tiles.index import Tile
 from saticl.types import Batch, Image, Labels, Logits, Output, Scalar, Terms
 
 Network = Callable[[Image], Output]
@@ -58,6 +61,9 @@ class Method(nn.Module):
     asks_teacher: bool = True
     """Whether the terms look at the previous model. Where not, it is never run for them: `old_logits` is empty, and
     `distillation` is not called."""
+    maps: ClassVar[tuple[str, ...]] = ()
+    """Further maps of every training tile that `terms` reads from the batch, such as saliency: files
+    `maps/<name>/<tile id>.tif` of one band in the prepared folder."""
     defaults: ClassVar[Mapping[str, object]] = {}
     """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`)."""
     reads: ClassVar[frozenset[str]] = frozenset()
@@ -139,6 +145,13 @@ class Method(nn.Module):
 
         `batches` is one pass over the training batches on offer. All processes go on with what the first one made.
         """
+
+    def remember(self, known: Sequence[Kept], tiles: Sequence[Tile]) -> Sequence[Kept]:
+        """Tiles that later steps replay, beside their own: asked for once, before the step is sealed.
+
+        `known` are those kept so far, `tiles` the training tiles of this step without them.
+        """
+        return ()
 
     @classmethod
     def decode(cls, output: Output) -> Tensor:

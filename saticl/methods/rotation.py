@@ -27,6 +27,8 @@ from saticl.losses import feature_mse
 from saticl.methods.base import Method, Network, no_logits
 from saticl.methods.phases import Phase
 from saticl.options import AugOptions
+from saticl.runs.memory import Kept
+from saticl.tiles.index import Tile
 from saticl.transforms import Dihedral, Rotation, Turn
 from saticl.types import Batch, Feature, Image, Output, Scalar, Terms
 
@@ -80,6 +82,7 @@ class Rotated(Method):
         self.inner = inner
         self.aug = aug
         self.asks_teacher = inner.asks_teacher or aug.factor_icl > 0
+        self.maps = inner.maps  # type: ignore[misc]  # a fact of the wrapped class
         self.decode = inner.decode  # type: ignore[method-assign]  # a class method of the wrapped class
 
     def terms(self, batch: Batch, student: Network, teacher: Network | None, generator: torch.Generator) -> Terms:
@@ -153,6 +156,10 @@ class Rotated(Method):
     def consolidate(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
         """See Method."""
         self.inner.consolidate(student, teacher, batches)
+
+    def remember(self, known: Sequence[Kept], tiles: Sequence[Tile]) -> Sequence[Kept]:
+        """See Method."""
+        return self.inner.remember(known, tiles)
 
     def export_state(self) -> dict[str, Tensor]:
         """See Method."""

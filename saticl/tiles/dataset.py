@@ -1,7 +1,8 @@
 """Prepared tiles as torch tensors: read, relabelled, augmented; normalising is left to the device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ class Sample(NamedTuple):
     """[C, H, W] in raw units: uint8, or float32 for everything wider. Channels last in memory."""
     target: Tensor
     """[H, W] uint8: output index, or IGNORE."""
+    maps: Mapping[str, Tensor] = MappingProxyType({})
+    """[H, W] by name: further maps."""
 
 
 class TileDataset(Dataset[Sample]):
@@ -42,6 +45,8 @@ class TileDataset(Dataset[Sample]):
         owned: ignore what another, overlapping tile owns, so that every pixel of a scene is scored once.
         fill: what pixels without data hold, a value per band that is read: the mean of the normalisation that follows,
             so that they become zero; None: that of the manifest.
+        tables: of each tile, where they do not all have the same; `table` is not read then.
+        maps: names of further maps to read: `maps/<name>/<tile id>.tif` in the folder.
 
     Raises:
         InvalidOptions: more bands than there are, or views larger than the tiles.
@@ -57,8 +62,11 @@ class TileDataset(Dataset[Sample]):
         augment: Augment | None = None,
         owned: bool = False,
         fill: Sequence[float] | None = None,
+        tables: Sequence[Table] | None = None,
+        maps: Sequence[str] = (),
     ) -> None:
-        self.root, self.tiles, self.table, self.owned = root, tiles, table, owned
+        self.root, self.tiles, self.owned, self.maps = root, tiles, owned, tuple(maps)
+        self.tables = [table] * len(tiles) if tables is None else tables
         self.manifest = manifest
         self.channels = len(manifest.bands) if channels is None else channels
         self.augment = augment
@@ -89,16 +97,19 @@ class TileDataset(Dataset[Sample]):
             if not 0 <= key < len(self):
                 raise IndexError(f"There is no tile {key} among {len(self)}.")
             key = 0, key
-        tile = self.tiles[key[1] % len(self)]
+        number = key[1] % len(self)
+        tile = self.tiles[number]
         image, surface = self._bands(tile)
-        target = self._target(tile)
+        target = self._target(tile, self.tables[number])
+        maps: Mapping[str, Bands] = {name: self._map(tile, name) for name in self.maps}
         if self.augment is None:
             image = with_surface(image, surface)
         else:
-            image, target = self.augment(image, target, key, surface)
+            image, target, maps = self.augment.with_maps(image, target, key, maps, surface)
         if image.dtype == np.uint16:  # torch has the type, but hardly any operation on it
             image = image.astype(np.float32)
-        return Sample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(target))
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(plane)) for name, plane in maps.items()}
+        return Sample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(target), tensors)
 
     def shape(self, number: int) -> tuple[int, int]:
         """Rows and columns of a tile as it is before it is augmented.
@@ -136,7 +147,7 @@ class TileDataset(Dataset[Sample]):
             )
         return image[..., : min(self.channels, wanted)]
 
-    def _target(self, tile: Tile) -> Bytes:
+    def _target(self, tile: Tile, table: Table) -> Bytes:
         """Output indices [H, W]; padding, and with `owned` what other tiles own, is ignored."""
         shape = self._shape(tile)
         if tile.mask is None:
@@ -147,13 +158,17 @@ class TileDataset(Dataset[Sample]):
                 f"{self._path(tile.mask)} holds {mask.shape[-1]} bands of {mask.dtype}, but the mask of a tile is one "
                 "band of labels in uint8: prepare the data again."
             )
-        labels = self.table.take(mask[..., 0])  # table[mask], in half the time
+        labels = table.take(mask[..., 0])  # table[mask], in half the time
         if not self.owned and labels.shape == shape:
             return labels
         target = np.full(shape, IGNORE, np.uint8)
         part = tile.core.slices if self.owned else (slice(labels.shape[0]), slice(labels.shape[1]))
         target[part] = labels[part]
         return target
+
+    def _map(self, tile: Tile, name: str) -> Bands:
+        """A further map [H, W]."""
+        return _padded(self._pixels(tile, f"maps/{name}/{tile.id}.tif"), self._shape(tile))[..., 0]
 
     def _path(self, name: str) -> Path:
         return self.manifest.locate(self.root, name)

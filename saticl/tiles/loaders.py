@@ -148,10 +148,10 @@ def _collate(samples: Sequence[Outcome]) -> Batch | SaticlError:
     for sample in samples:
         if isinstance(sample, SaticlError):
             return sample
-        batch.append(Batch(sample.image.permute(1, 2, 0), sample.target))
+        batch.append(Batch(sample.image.permute(1, 2, 0), sample.target, dict(sample.maps)))
     # In a worker this stacks straight into shared memory, three times as fast as moving a finished stack there.
     stacked: Batch = default_collate(batch)
-    return Batch(stacked.image.permute(0, 3, 1, 2), stacked.target)
+    return Batch(stacked.image.permute(0, 3, 1, 2), stacked.target, stacked.maps)
 
 
 def _single_threaded(_worker: int) -> None:

@@ -6,7 +6,7 @@ settings there (α 1, σ 30) move pixels by less than a hundredth of one, and wh
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +29,9 @@ COLOUR_BANDS = 3
 
 AERIAL = Views()
 
+PREFIX = "map-"
+"""Keeps the names of further maps apart from albumentations' own targets."""
+
 
 class _Compose(Protocol):
     py_random: Any
@@ -49,6 +52,8 @@ class Augment:
     albumentations draws from generators of its own that repeat in every worker and epoch, so each view brings its own.
     They are shared by all transforms: `set_random_seed` would give each the same stream, and both flips the same coin.
 
+    Further maps, announced by name, are cut and turned as the mask is.
+
     Raises InvalidOptions where there is no band to drop.
     """
 
@@ -60,6 +65,7 @@ class Augment:
         channel_drop: float = 0.0,
         modality_drop: float = 0.0,
         views: Views = AERIAL,
+        maps: Sequence[str] = (),
     ) -> None:
         if channel_drop > 0 and len(fill) < 2:
             raise InvalidOptions("--channel-drop would blank the only band: prepare more bands, or leave it at 0.")
@@ -72,10 +78,17 @@ class Augment:
         self._seed = seed
         self._fill = tuple(fill)
         self._channel_drop, self._modality_drop = channel_drop, modality_drop
-        self._geometry, self._light = _geometry(size, views), _light()
+        self._geometry, self._light = _geometry(size, views, maps), _light()
 
     def __call__(self, image: Bands, mask: Bytes, key: Key, surface: Bands | None = None) -> tuple[Bands, Bytes]:
         """A view [S, S, C] of an image [H, W, C] and its mask [H, W]; a surface model becomes the last band."""
+        view, target, _ = self.with_maps(image, mask, key, {}, surface)
+        return view, target
+
+    def with_maps(
+        self, image: Bands, mask: Bytes, key: Key, maps: Mapping[str, Bands], surface: Bands | None = None
+    ) -> tuple[Bands, Bytes, dict[str, Bands]]:
+        """As calling, and the same view of further maps [H, W]; they are 0 where the image is not."""
         rng = np.random.default_rng((self._seed, *key))
         draws = self._geometry.py_random
         draws.seed(int(rng.integers(2**63)))
@@ -85,9 +98,11 @@ class Augment:
             image = self._light(image=image)["image"]
         image = with_surface(image, surface)
         if self.views.crop == "scale":
-            image, mask = rescaled_crop(image, mask, self.size, self.views.factors, self._fill, rng)
-        view = self._geometry(image=image, mask=mask)
-        return self._dropped(view["image"], rng), view["mask"]
+            planes = [mask, *maps.values()]
+            image, cut = rescaled_crop(image, planes, self.size, self.views.factors, self._fill, rng)
+            mask, maps = cut[0], dict(zip(maps, cut[1:], strict=True))
+        view = self._geometry(image=image, mask=mask, **{f"{PREFIX}{name}": plane for name, plane in maps.items()})
+        return self._dropped(view["image"], rng), view["mask"], {name: view[f"{PREFIX}{name}"] for name in maps}
 
     def _dropped(self, image: Bands, rng: np.random.Generator) -> Bands:
         blank: list[int] = []
@@ -107,7 +122,7 @@ def with_surface(image: Bands, surface: Bands | None) -> Bands:
     return image if surface is None else np.concatenate([image, surface], axis=-1, dtype=np.float32)
 
 
-def _geometry(size: int, views: Views) -> _Compose:
+def _geometry(size: int, views: Views, maps: Sequence[str]) -> _Compose:
     a = _albumentations()
     crop = a.OneOf(
         [
@@ -121,7 +136,9 @@ def _geometry(size: int, views: Views) -> _Compose:
         "mirror": [a.HorizontalFlip(p=0.5)],
         "none": [],
     }
-    geometry: _Compose = a.Compose([*([crop] if views.crop == "enlarge" else []), *flips[views.symmetries]])
+    crops = [crop] if views.crop == "enlarge" else []
+    targets = {f"{PREFIX}{name}": "mask" for name in maps}
+    geometry: _Compose = a.Compose([*crops, *flips[views.symmetries]], additional_targets=targets)
     return geometry
 
 

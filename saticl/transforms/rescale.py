@@ -28,30 +28,34 @@ class Cut(NamedTuple):
 
 def rescaled_crop(
     image: Bands,
-    mask: Bytes,
+    planes: Sequence[Bands],
     size: int,
     factors: tuple[float, float],
     fill: Sequence[float],
     generator: np.random.Generator,
-) -> tuple[Bands, Bytes]:
-    """A crop [S, S, C] of the image [H, W, C] times a random factor, and the same crop of its mask [H, W].
+) -> tuple[Bands, list[Bands]]:
+    """A crop [S, S, C] of the image [H, W, C] times a random factor, and the same crop of planes [H, W].
 
-    Where the image is too small, a random part of the border holds `fill`, one value per band, and is ignored.
+    The first plane is the mask. Where the image is too small, a random part of the border holds `fill`, one value per
+    band, and is ignored; further planes are 0 there.
     """
     factor = float(generator.uniform(*factors))
-    rows, cols = (_cut(length, size, factor, generator) for length in mask.shape)
+    rows, cols = (_cut(length, size, factor, generator) for length in planes[0].shape)
     crop = np.empty((size, size, image.shape[-1]), image.dtype)
     crop[:] = filling(fill, image.dtype)
-    labels = np.full((size, size), IGNORE, np.uint8)
     extent = cols.place.stop - cols.place.start, rows.place.stop - rows.place.start
     seen = np.ascontiguousarray(image[rows.source, cols.source])
     crop[rows.place, cols.place] = cv2.resize(seen, extent, interpolation=cv2.INTER_LINEAR).reshape(
         extent[1], extent[0], -1
     )
-    # The exact one takes the pixel in the middle, as the image does; the other is half a pixel off when shrinking.
-    truth = np.ascontiguousarray(mask[rows.source, cols.source])
-    labels[rows.place, cols.place] = cv2.resize(truth, extent, interpolation=cv2.INTER_NEAREST_EXACT)
-    return crop, labels
+    cuts = []
+    for number, plane in enumerate(planes):
+        cut = np.full((size, size), IGNORE if number == 0 else 0, plane.dtype)
+        # The exact one takes the pixel in the middle, as the image does; the other is half a pixel off when shrinking.
+        part = np.ascontiguousarray(plane[rows.source, cols.source])
+        cut[rows.place, cols.place] = cv2.resize(part, extent, interpolation=cv2.INTER_NEAREST_EXACT)
+        cuts.append(cut)
+    return crop, cuts
 
 
 def filling(values: Sequence[float], dtype: np.dtype[np.generic]) -> Bands:

@@ -28,7 +28,7 @@ def test_a_tile_is_its_files_with_the_labels_of_the_task(tiny_tiles: Path) -> No
     dataset = open_dataset(tiny_tiles)
     tile = dataset.tiles[1]
 
-    image, target = dataset[1]
+    image, target, _ = dataset[1]
 
     mask = raster.read(tiny_tiles / tile.mask)[0]
     assert image.dtype == target.dtype == torch.uint8
@@ -75,7 +75,7 @@ def test_any_bands_of_any_type_become_one_tensor(
     dataset = open_dataset(tmp_path, augment=Augment(32, 0, manifest.statistics.mean) if augmented else None)
     side = 32 if augmented else 64
 
-    image, target = dataset[0, 3]
+    image, target, _ = dataset[0, 3]
 
     assert (image.shape, image.dtype) == ((len(bands), side, side), expected)
     assert (target.shape, target.dtype) == ((side, side), torch.uint8)
@@ -106,7 +106,7 @@ def test_tiles_smaller_than_the_tile_size_are_padded_and_the_padding_is_ignored(
     write_prepared(tmp_path, size=128)
     dataset, owned = open_dataset(tmp_path), open_dataset(tmp_path, owned=True)
 
-    image, target = dataset[0]
+    image, target, _ = dataset[0]
 
     assert image.shape == (3, 128, 128)
     assert torch.equal(image[:, HEIGHT:, :WIDTH], image[:, HEIGHT - 1 : HEIGHT, :WIDTH].expand(-1, 128 - HEIGHT, -1))

@@ -40,7 +40,7 @@ def test_a_photograph_keeps_its_shape_and_its_pixels(folder: Path) -> None:
     dataset = open_dataset(folder, owned=True)
 
     for number, shape in enumerate(SHAPES):
-        image, target = dataset[number]
+        image, target, _ = dataset[number]
         name = f"2007_{number:06d}"
         assert dataset.shape(number) == image.shape[1:] == target.shape == shape
         assert np.array_equal(image.numpy(), raster.read(folder / "photos" / "JPEGImages" / f"{name}.jpg"))
@@ -101,7 +101,7 @@ def test_a_tile_without_a_mask_is_ignored_everywhere(folder: Path) -> None:
     unlabelled = replace(first, mask=None, counts=(0, 0, 0), ignored=75 * 100)
     write_index(folder / "tiles", [unlabelled])
 
-    image, target = open_dataset(folder)[0]
+    image, target, _ = open_dataset(folder)[0]
 
     assert read_index(folder / "tiles") == [unlabelled]
     assert torch.equal(image, open_dataset(folder, [first])[0].image)

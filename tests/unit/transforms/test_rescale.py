@@ -18,7 +18,8 @@ def numbered(height: int, width: int, bands: int = 2, dtype: str = "float32") ->
 
 def crop(image: np.ndarray, mask: np.ndarray, size: int, low: float, high: float, seed: int = 0):  # noqa: ANN201
     fill = [-7.25] * image.shape[-1]
-    return rescaled_crop(image, mask, size, (low, high), fill, np.random.default_rng(seed))
+    crop, (labels,) = rescaled_crop(image, [mask], size, (low, high), fill, np.random.default_rng(seed))
+    return crop, labels
 
 
 def test_an_unscaled_crop_is_a_piece_of_the_image_at_a_random_place() -> None:

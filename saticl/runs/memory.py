@@ -1,0 +1,83 @@
+"""Tiles of earlier steps that a method may replay: `memory.json` in the folder of a step.
+
+Each tile is kept with the step it was kept at, because that is what its labels show: in a later step it is relabelled
+with the table of that earlier step, so that its old classes are classes and everything else is background.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saticl.errors import InvalidCheckpoint
+from saticl.files import write_atomically
+from saticl.tasks import Table, Task
+from saticl.tiles.index import Tile
+
+MEMORY = "memory.json"
+"""Name of the file."""
+
+
+class Kept(BaseModel):
+    """A tile of a memory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tile: str
+    """Its id in the index."""
+    step: int
+    """The step whose labels it shows."""
+
+
+class Memory(BaseModel):
+    """All tiles that the steps so far have kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    tiles: tuple[Kept, ...] = ()
+
+
+def write_memory(folder: Path, kept: Iterable[Kept]) -> None:
+    """Write the memory that a step leaves; nothing where it is empty."""
+    memory = Memory(tiles=tuple(kept))
+    if memory.tiles:
+        write_atomically(folder / MEMORY, memory.model_dump_json(indent=1) + "\n")
+
+
+def read_memory(folder: Path) -> tuple[Kept, ...]:
+    """The memory that a step has left; empty where it left none.
+
+    Raises:
+        InvalidCheckpoint: the file is damaged.
+    """
+    path = folder / MEMORY
+    if not path.is_file():
+        return ()
+    try:
+        return Memory.model_validate_json(path.read_bytes()).tiles
+    except ValidationError as error:
+        raise InvalidCheckpoint(
+            f"{path} is damaged: train that step again, or delete the file to forget it."
+        ) from error
+
+
+def replayed(kept: Iterable[Kept], tiles: Sequence[Tile], task: Task) -> tuple[list[Tile], list[Table]]:
+    """The tiles of a memory, and for each the table of the step it was kept at.
+
+    Raises:
+        InvalidCheckpoint: a tile is not in this index, or was kept at a step that is not over yet.
+    """
+    by_id = {tile.id: tile for tile in tiles}
+    found: list[Tile] = []
+    tables: list[Table] = []
+    for entry in kept:
+        if entry.tile not in by_id or entry.step >= task.step:
+            raise InvalidCheckpoint(
+                f"The memory of the previous step names the tile {entry.tile!r} of step {entry.step}, which these "
+                "data do not have for an earlier step: train with the folder of tiles that the earlier steps had."
+            )
+        found.append(by_id[entry.tile])
+        tables.append(task.at(entry.step).train_table())
+    return found, tables
