@@ -72,11 +72,13 @@ def test_padding_makes_any_image_fit_and_leaves_one_that_fits(name: str) -> None
     body(padded)
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("name", BODIES)
-def test_what_is_frozen_keeps_weights_and_statistics_and_the_rest_learns(name: str) -> None:
+def test_what_is_frozen_keeps_weights_and_statistics_and_the_rest_learns(name: str, again: bool) -> None:
     body = made(name)
     body.freeze()
-    body.train()
+    if again:
+        body.train()
     frozen = {key for key, parameter in body.named_parameters() if not parameter.requires_grad}
     statistics = {k: v.clone() for k, v in body.encoder.named_buffers()}
 
