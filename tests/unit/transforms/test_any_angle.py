@@ -90,6 +90,13 @@ def test_half_precision_features_are_turned_without_losing_position() -> None:
     assert_close(turned.float()[0, 0][valid], Rotation(33.0)(x)[0, 0][valid], atol=0.3, rtol=0)  # bfloat16 at 50
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_turned_by_positions_in_full_precision(dtype: torch.dtype) -> None:
+    x = torch.rand(1, 2, 64, 64).to(dtype)
+
+    assert torch.equal(Rotation(33.0)(x), Rotation(33.0)(x.float()).to(dtype))
+
+
 def sources(degrees: float, mirror: bool, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Where each pixel of a turned map comes from: against the turn about the centre, then against the mirror."""
     down = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2
@@ -112,7 +119,7 @@ def test_pixels_come_from_where_the_turn_and_the_mirror_put_them(
     seen = turn.mask(numbers)[0]
 
     assert torch.equal(turn.valid(*shape), inside)
-    assert_close(turn(smooth(*shape))[0, 0][inside], (row * 0.5 + column * 0.25 + 1)[inside].float())
+    assert_close(turn(smooth(*shape).double())[0, 0][inside], (row * 0.5 + column * 0.25 + 1)[inside])
     off = torch.stack([seen // shape[1] - row, seen % shape[1] - column]).abs()
     assert off[:, inside].max() < 0.5 + 1e-4  # the nearest pixel, or one as near
 
