@@ -61,6 +61,14 @@ def test_growing_moves_no_index() -> None:
     assert_close(classifier(pixels)[:, :3], before)
 
 
+def test_new_heads_are_where_the_others_are() -> None:
+    classifier = build().to("meta")
+
+    classifier.grow(2)
+
+    assert {parameter.device.type for parameter in classifier.parameters()} == {"meta"}
+
+
 def test_a_head_that_is_no_convolution_is_named() -> None:
     classifier = build()
     classifier.heads.append(torch.nn.Identity())

@@ -239,6 +239,7 @@ def test_the_plain_norm_swaps_nothing() -> None:
     [
         ConvNormAct(4, 4, 3, act_layer=nn.SiLU),
         ConvNormAct(4, 4, 3, act_layer=nn.LeakyReLU, drop_layer=nn.Dropout),
+        ConvNormAct(4, 4, [3, 5], act_layer=nn.LeakyReLU),  # convolutions of two sizes side by side
         nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.LeakyReLU()),
     ],
 )
@@ -248,6 +249,15 @@ def test_one_norm_that_does_not_fit_leaves_all_as_they_are(stranger: nn.Module) 
     swap_norms(net, "abn")
 
     assert not any(isinstance(module, ABN) for module in net.modules())
+
+
+def test_norms_that_are_no_batch_norms_stay() -> None:
+    grouped = ConvNormAct(3, 8, 3, norm_layer=nn.GroupNorm, act_layer=nn.LeakyReLU, norm_kwargs={"num_groups": 2})
+    before = list(grouped.modules())
+
+    swap_norms(grouped, "abn")
+
+    assert list(grouped.modules()) == before
 
 
 def encoder(name: str, norm: norms.NormName) -> nn.Module:
