@@ -1,5 +1,7 @@
 """Any timm model that gives feature maps, as an encoder for any number of bands and any image size."""
 
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -37,12 +39,22 @@ class Encoder(nn.Module):
         self.channels, self.reductions = described(self.maps)
         self.stride = max(self.reductions)
         self._channels_first = channels_first(self.maps)
-        if options.encoder.startswith("tresnet"):
-            swap_norms(self.maps, options.norm)
         if options.weights is not None:
             weights.load_file(self.maps, blueprint, options.weights)
         elif options.pretrained:
             weights.load_pretrained(self.maps, blueprint)
+        swap_norms(self.maps, options.norm)
+        self._frozen = False
+
+    def freeze(self) -> None:
+        """Learn no more: no gradients, and its norms keep their statistics, also after `train()`."""
+        self._frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module, but a frozen encoder stays in evaluation mode."""
+        return super().train(mode and not self._frozen)
 
     def forward(self, image: Image) -> tuple[Feature, ...]:
         """[B, C, H, W] to [B, channels[i], H / reductions[i], W / reductions[i]] per stage, of the padded image."""

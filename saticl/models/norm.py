@@ -9,8 +9,8 @@ so its activation must be invertible (leaky ReLU) and its scale never zero: gamm
     iabn        inplace_abn.InPlaceABN
     iabn_sync   inplace_abn.InPlaceABNSync (`saticl/models/iabn.py`): batch statistics over all processes
 
-All four have the same keys in a state dict. Weights move freely between abn, iabn and iabn_sync; between those and
-std only where no weight is negative.
+All four have the same keys in a state dict. Checkpoints move freely between abn, iabn and iabn_sync; between those
+and std only where no scale is negative.
 """
 
 from typing import Literal
@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from timm.layers.conv_bn_act import ConvNormAct
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from saticl.errors import InvalidOptions
@@ -49,18 +50,22 @@ def activated_norm(norm: NormName, channels: int, act: ActName) -> nn.Module:
 
 
 def swap_norms(encoder: nn.Module, norm: NormName) -> None:
-    """Replace the norms of a TResNet by `norm`, in place; weights, statistics and slopes stay.
+    """Replace an encoder's batch norms by `norm`, in place, if In-Place ABN is safe for all of them; else do nothing.
 
-    TResNet is the one encoder family made for In-Place ABN: every norm directly follows a convolution whose result
-    nothing else reads, and has a leaky ReLU or none behind it. Elsewhere this is not safe, and other encoders keep
-    their BatchNorm: ReLU, SiLU and GELU cannot be inverted, residual branches read what the layer would overwrite,
-    and pretrained weights with a negative scale would change sign.
+    Safe is what the modules say: every batch norm directly follows a convolution (timm's ConvNormAct), so that nothing
+    else reads what would be overwritten, and has a leaky ReLU or nothing behind it, which can be inverted. In timm
+    this holds for TResNet, which was made for In-Place ABN, and for Darknet and CSPNet with leaky ReLU. ReLU, SiLU and
+    GELU cannot be inverted, and residual branches read inputs of norms: those encoders keep their batch norms.
+
+    The encoder computes what it computed, but for the eps that is added to each scale: weights, statistics and slopes
+    stay. A scale below zero, which In-Place ABN does not have, becomes the sign of the convolution in front; so load
+    weights first.
     """
-    if norm == "std":
+    blocks = [module for module in encoder.modules() if isinstance(module, ConvNormAct) and _is_invertible(module)]
+    if norm == "std" or len(blocks) < sum(isinstance(module, nn.BatchNorm2d) for module in encoder.modules()):
         return
-    for module in encoder.modules():
-        if isinstance(module, ConvNormAct):
-            module.bn = _swapped(module.bn, norm)
+    for block in blocks:
+        _swap(block, norm)
 
 
 class ABN(nn.Module):
@@ -126,16 +131,24 @@ def _abn(norm: NormName, channels: int, activation: Inner, slope: float) -> nn.M
     return layer(channels, activation=activation, activation_param=slope)
 
 
-def _swapped(norm: nn.Module, name: NormName) -> nn.Module:
-    """The activated batch norm that computes what timm's BatchNormAct2d computes, for weights above zero."""
-    if not isinstance(norm, nn.BatchNorm2d):
-        return norm
-    act = norm.get_submodule("act")
-    if isinstance(act, nn.LeakyReLU):
-        new = _abn(name, norm.num_features, "leaky_relu", act.negative_slope)
-    elif isinstance(act, nn.Identity):
-        new = _abn(name, norm.num_features, "identity", 0.0)
+def _is_invertible(block: ConvNormAct) -> bool:
+    """Whether an activated batch norm can stand in for the block's norm."""
+    plain = isinstance(block.conv, nn.Conv2d) and isinstance(block.bn, BatchNormAct2d)
+    return plain and isinstance(block.bn.drop, nn.Identity) and isinstance(block.bn.act, nn.LeakyReLU | nn.Identity)
+
+
+@torch.no_grad()
+def _swap(block: ConvNormAct, name: NormName) -> None:
+    """Give the block the activated batch norm that computes what timm's computes."""
+    conv, old = block.conv, block.bn
+    signs = torch.where(old.weight < 0, -1.0, 1.0)
+    for turned in (conv.weight, conv.bias, old.running_mean, old.weight):
+        if turned is not None:
+            turned.mul_(signs.view(-1, *[1] * (turned.ndim - 1)))
+    if isinstance(old.act, nn.LeakyReLU):
+        new = _abn(name, old.num_features, "leaky_relu", old.act.negative_slope)
     else:
-        return norm
-    new.load_state_dict(norm.state_dict())
-    return new
+        new = _abn(name, old.num_features, "identity", 0.0)
+    new.eps, new.momentum = old.eps, old.momentum
+    new.load_state_dict(old.state_dict())
+    block.bn = new

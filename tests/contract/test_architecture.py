@@ -40,6 +40,7 @@ HOMES = {
     "inplace_abn": {"models"},
     "accelerate": {"engine", "tracking", "commands"},
     "albumentations": {"transforms"},
+    "torchvision": {"transforms"},
     "cv2": {"transforms", "tiles", "city"},
     "mlflow": {"tracking"},
     "matplotlib": {"display", "report"},

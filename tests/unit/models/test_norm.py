@@ -4,12 +4,15 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.nn.functional as F
+from timm.layers.conv_bn_act import ConvNormAct
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from saticl.errors import InvalidOptions
 from saticl.models import norm as norms
+from saticl.models.encoder import Encoder
 from saticl.models.norm import ABN, ActName, activated_norm, swap_norms
+from saticl.options import ModelOptions
 
 IN_PLACE = ("iabn", "iabn_sync")
 
@@ -189,27 +192,118 @@ def test_a_missing_in_place_abn_is_explained(norm: norms.NormName, monkeypatch: 
         activated_norm(norm, 4, "ident")
 
 
-def test_swapped_norms_compute_the_same() -> None:
-    from timm.layers.conv_bn_act import ConvNormAct
-
-    net = nn.Sequential(
+def leaky_blocks() -> nn.Sequential:
+    return nn.Sequential(
         ConvNormAct(3, 8, 3, act_layer=nn.LeakyReLU, act_kwargs={"negative_slope": 0.1}),
-        ConvNormAct(8, 4, 1, apply_act=False),
+        ConvNormAct(8, 4, 1, bias=True, apply_act=False, norm_kwargs={"eps": 1e-4, "momentum": 0.3}),
     )
+
+
+def with_mixed_signs(net: nn.Module) -> nn.Module:
+    """Scales of both signs, as batch norms learn them, and statistics that are not those of a new network."""
+    generator = torch.Generator().manual_seed(4)
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            size = norm.weight.shape
+            signs = torch.where(torch.arange(len(norm.weight)) % 2 == 0, 1.0, -1.0)
+            norm.weight.data = (torch.rand(size, generator=generator) + 0.5) * signs
+            norm.bias.data = torch.randn(size, generator=generator)
+            norm.running_mean = torch.randn(size, generator=generator) * 0.1
+    return net
+
+
+def test_swapped_norms_compute_and_learn_the_same() -> None:
+    net = with_mixed_signs(leaky_blocks())
     swapped = copy.deepcopy(net)
     swap_norms(swapped, "abn")
     image = torch.randn(2, 3, 8, 8)
 
-    assert sum(isinstance(module, ABN) for module in swapped.modules()) == 2
-    assert_close(swapped(image), net(image), rtol=1e-4, atol=1e-4)
-    assert_close(swapped.eval()(image), net.eval()(image), rtol=1e-4, atol=1e-4)
+    constants = [(module.eps, module.momentum) for module in swapped.modules() if isinstance(module, ABN)]
+    assert constants == [(1e-5, 0.1), (1e-4, 0.3)]
+    assert_close(swapped.eval()(image), net.eval()(image), rtol=1e-3, atol=1e-3)
+    assert_close(swapped.train()(image), net.train()(image), rtol=1e-3, atol=1e-3)
+    assert_close(swapped.eval()(image), net.eval()(image), rtol=1e-3, atol=1e-3)  # with statistics that moved alike
 
 
-def test_norms_before_other_activations_are_left_alone() -> None:
-    from timm.layers.conv_bn_act import ConvNormAct
+def test_the_plain_norm_swaps_nothing() -> None:
+    net = leaky_blocks()
+    before = list(net.modules())
 
-    net = nn.Sequential(ConvNormAct(3, 8, 3, act_layer=nn.SiLU))
+    swap_norms(net, "std")
+
+    assert list(net.modules()) == before
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        ConvNormAct(4, 4, 3, act_layer=nn.SiLU),
+        ConvNormAct(4, 4, 3, act_layer=nn.LeakyReLU, drop_layer=nn.Dropout),
+        ConvNormAct(4, 4, [3, 5], act_layer=nn.LeakyReLU),  # convolutions of two sizes side by side
+        nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.LeakyReLU()),
+    ],
+)
+def test_one_norm_that_does_not_fit_leaves_all_as_they_are(stranger: nn.Module) -> None:
+    net = nn.Sequential(leaky_blocks(), stranger)
 
     swap_norms(net, "abn")
 
     assert not any(isinstance(module, ABN) for module in net.modules())
+
+
+def test_norms_that_are_no_batch_norms_stay() -> None:
+    grouped = ConvNormAct(3, 8, 3, norm_layer=nn.GroupNorm, act_layer=nn.LeakyReLU, norm_kwargs={"num_groups": 2})
+    before = list(grouped.modules())
+
+    swap_norms(grouped, "abn")
+
+    assert list(grouped.modules()) == before
+
+
+def encoder(name: str, norm: norms.NormName) -> nn.Module:
+    torch.manual_seed(0)
+    return Encoder(ModelOptions(encoder=name, norm=norm), 3, 64)
+
+
+@pytest.mark.parametrize("name", ["tresnet_m", "tresnet_v2_l", "darknet17", "cspresnet50"])
+def test_encoders_made_of_leaky_blocks_take_in_place_abn(name: str) -> None:
+    net = encoder(name, "abn")
+
+    assert any(isinstance(module, ABN) for module in net.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "cs3darknet_focus_s", "fastvit_t8", "dla34"])
+def test_all_other_encoders_keep_their_batch_norms(name: str) -> None:
+    kept = [type(module) for module in encoder(name, "std").modules()]
+
+    assert [type(module) for module in encoder(name, "abn").modules()] == kept
+    assert any(issubclass(kind, nn.BatchNorm2d) for kind in kept)
+
+
+class Overwriting(ABN):
+    """Stands for In-Place ABN: whoever else reads its input reads its output instead."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = super().forward(x)
+        x.data.copy_(output.data)  # past autograd, as a layer that recomputes its input does
+        return output
+
+
+@pytest.mark.parametrize("name", ["tresnet_m", "darknetaa53", "sedarknet21", "cspresnet50d"])
+def test_nothing_else_reads_or_changes_what_in_place_abn_overwrites(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = encoder(name, "abn")(image)[-1]
+    monkeypatch.setattr(norms, "ABN", Overwriting)
+    overwriting, outputs = encoder(name, "abn"), []
+    for module in overwriting.modules():
+        if isinstance(module, Overwriting):
+            module.register_forward_hook(lambda _, __, output: outputs.append((output, output._version)))
+
+    answer = overwriting(image)[-1]
+
+    assert outputs
+    assert_close(answer, expected)
+    assert [output.shape for output, version in outputs if output._version != version] == []

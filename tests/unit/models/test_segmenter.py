@@ -2,11 +2,8 @@ import copy
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -43,7 +40,7 @@ def test_logits_have_the_size_of_the_image(encoder: str, height: int, width: int
     segmenter = build(encoder=encoder).eval()
     output = segmenter(torch.randn(2, 3, height, width))
 
-    stride = segmenter.encoder.reductions[0]
+    stride = segmenter.body.encoder.reductions[0]
     assert output.logits.shape[-2:] == (height, width)
     assert output.pixels.shape[-2:] == (math.ceil(height / stride), math.ceil(width / stride))
 
@@ -71,15 +68,6 @@ def test_features_are_taken_before_dropout(image: Tensor) -> None:
     assert not torch.equal(with_dropout(image).logits, without(image).logits)
 
 
-def test_dropout2d_drops_whole_channels() -> None:
-    pixels = torch.ones(2, 32, 4, 4)
-
-    dropped = build(dropout=0.5, dropout2d=True).dropout(pixels)
-
-    per_channel = dropped.flatten(2)
-    assert ((per_channel == 0).all(dim=2) | (per_channel != 0).all(dim=2)).all()
-
-
 def test_growing_moves_no_index(image: Tensor) -> None:
     segmenter = build((3,)).eval()
     before = segmenter(image).logits
@@ -97,6 +85,14 @@ def test_a_grown_segmenter_is_one_built_with_its_heads() -> None:
     build((3, 2)).load_state_dict(grown.state_dict())
 
 
+def test_keys_of_the_state_dict_say_where_a_weight_belongs() -> None:
+    keys = list(build((3, 2)).state_dict())
+
+    places = ("body.encoder.maps.", "body.decoder.blocks.", "classifier.heads.")
+    assert [key for key in keys if not key.startswith(places)] == []
+    assert keys[-4:] == [f"classifier.heads.{step}.{name}" for step in (0, 1) for name in ("weight", "bias")]
+
+
 def test_new_heads_have_the_precision_of_the_others() -> None:
     segmenter = build().double()
 
@@ -105,73 +101,18 @@ def test_new_heads_have_the_precision_of_the_others() -> None:
     assert {parameter.dtype for parameter in segmenter.parameters()} == {torch.float64}
 
 
-@settings(deadline=None, max_examples=20)
-@given(steps=st.lists(st.integers(1, 6), min_size=1, max_size=3), num_first=st.integers(1, 5), seed=st.integers(0, 99))
-def test_balanced_heads_share_the_background_and_leave_the_rest(steps: list[int], num_first: int, seed: int) -> None:
-    segmenter = heads_alone(num_first)
-    pixels = torch.randn(2, 7, 3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-    for num_new in steps:
-        before = segmenter.classify(pixels).softmax(1)
-        segmenter.grow(num_new)
-        after = segmenter.classify(pixels).softmax(1)
-
-        num_old = before.shape[1]
-        share = before[:, :1] / (num_new + 1)
-        assert_close(after[:, 1:num_old], before[:, 1:])
-        assert_close(after[:, :1], share)
-        assert_close(after[:, num_old:], share.expand(-1, num_new, -1, -1))
-
-
-def heads_alone(num_first: int) -> Segmenter:
-    """A segmenter whose first head reads seven features in float64."""
-    segmenter = SHELL
-    segmenter.heads = nn.ModuleList([nn.Conv2d(7, num_first, 1, dtype=torch.float64)])
-    return segmenter.eval()
-
-
-SHELL = build(init_balanced=True)
-
-
-@pytest.mark.parametrize("case", [0, 1, 2])
-def test_balanced_head_is_the_official_one(case: int) -> None:
-    path = GOLDEN / f"mib_init_{case}.npz"
-    if not path.is_file():
-        pytest.skip("the golden values of the official implementations are not here (../shared/golden)")
-    golden = {name: torch.from_numpy(value) for name, value in np.load(path).items()}
-    segmenter = heads_alone(len(golden["old_bias"]))
-    segmenter.heads[0].load_state_dict({"weight": golden["old_weight"], "bias": golden["old_bias"]})
-
-    segmenter.grow(int(golden["new_classes"]))
-
-    first, new = segmenter.heads[0].state_dict(), segmenter.heads[1].state_dict()
-    assert_close(new["weight"], golden["new_weight"], rtol=1e-12, atol=0)
-    assert_close(new["bias"], golden["new_bias"], rtol=1e-12, atol=0)
-    assert_close(first["bias"][:1], golden["background_bias"], rtol=1e-12, atol=0)
-    assert_close(first["bias"][1:], golden["old_bias"][1:], rtol=0, atol=0)
-
-
-def test_random_heads_leave_the_background_alone() -> None:
-    segmenter = build(init_balanced=False)
-    before = copy.deepcopy(segmenter.heads[0].state_dict())
-
-    segmenter.grow(2)
-
-    assert_close(segmenter.heads[0].state_dict(), before)
-
-
 def test_a_frozen_encoder_keeps_weights_and_statistics(image: Tensor) -> None:
     segmenter = build()
     segmenter.freeze_encoder()
-    before = copy.deepcopy(segmenter.encoder.state_dict())
+    before = copy.deepcopy(segmenter.body.encoder.state_dict())
 
     segmenter.train()
     segmenter(image).logits.sum().backward()
 
-    assert segmenter.decoder.training
-    assert_close(segmenter.encoder.state_dict(), before)
-    assert all(parameter.grad is None for parameter in segmenter.encoder.parameters())
-    assert any(parameter.grad is not None for parameter in segmenter.decoder.parameters())
+    assert segmenter.body.decoder.training
+    assert_close(segmenter.body.encoder.state_dict(), before)
+    assert all(parameter.grad is None for parameter in segmenter.body.encoder.parameters())
+    assert any(parameter.grad is not None for parameter in segmenter.body.decoder.parameters())
 
 
 def test_channels_last_changes_nothing_but_the_layout(image: Tensor) -> None:

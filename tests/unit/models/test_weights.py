@@ -130,6 +130,20 @@ def test_in_place_abn_keeps_the_pretrained_weights(tmp_path: Path) -> None:
     assert_close(answers[0], answers[1], rtol=1e-3, atol=1e-3)  # 1e-5 is added to each scale
 
 
+def test_in_place_abn_keeps_the_sign_of_pretrained_scales(tmp_path: Path) -> None:
+    """Batch norms learn scales below zero, which In-Place ABN does not have; Darknet's have some."""
+    model = trained("darknet17")
+    for name, parameter in model.named_parameters():
+        if name.endswith("bn.weight"):
+            parameter.data[::2] *= -1
+    path = save(model, tmp_path)
+    image = torch.randn(1, 3, 64, 64)
+
+    answers = [build("darknet17", weights=path, norm=norm)(image)[-1] for norm in ("std", "abn")]
+
+    assert_close(answers[0], answers[1], rtol=1e-3, atol=1e-3)
+
+
 def test_weights_of_another_encoder_are_refused_with_an_example(tmp_path: Path) -> None:
     path = save(trained("test_resnet"), tmp_path)
 

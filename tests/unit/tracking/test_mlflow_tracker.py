@@ -1,7 +1,9 @@
 """MLflow mirrors a run in a file of its own, and none of its failures reaches the training."""
 
 import logging
+import os
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -81,6 +83,60 @@ def test_a_resumed_step_continues_its_run_and_keeps_its_first_parameters(output_
     assert again._child == first._child
     assert again._client.get_run(again._child).data.params == {"max_epochs": "10", "resume": "True"}
     assert [metric.value for metric in again._client.get_metric_history(again._child, "loss")] == [1.0, 0.5]
+
+
+def test_nothing_global_changes_while_a_step_is_recorded_or_after(tmp_path: Path) -> None:
+    """MLflow's own functions would write addresses to the environment, and remember which run is active."""
+    import mlflow
+
+    def surroundings() -> tuple[object, ...]:
+        others = {name: value for name, value in os.environ.items() if name not in mlflow_runs.SETTINGS}
+        return others, mlflow.get_tracking_uri(), mlflow.active_run()
+
+    before = surroundings()
+
+    tracker = opened(tmp_path, "global")
+    tracker.params({"seed": 1})
+    tracker.metrics({"loss": 1.0}, 1)
+
+    assert surroundings() == before
+    tracker.close("FAILED")
+    assert surroundings() == before
+    assert tracker._client.get_run(tracker._child).info.status == "FAILED"
+
+
+def test_a_user_s_own_active_run_is_left_alone(output_folder: Path, tmp_path: Path) -> None:
+    import mlflow
+
+    address = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'own.db'}")
+    try:
+        with mlflow.start_run() as own:
+            tracker = opened(output_folder, "beside", uri=f"sqlite:///{output_folder / 'mlflow.db'}")
+            tracker.metrics({"loss": 1.0}, 1)
+            tracker.close()
+
+            assert mlflow.active_run().info.run_id == own.info.run_id
+            assert mlflow.get_run(own.info.run_id).data.metrics == {}
+        assert tracker._client.get_run(tracker._child).data.metrics == {"loss": 1.0}
+    finally:
+        mlflow.set_tracking_uri(address)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+def test_steps_recorded_at_once_and_from_any_thread_stay_apart(output_folder: Path) -> None:
+    first, second = opened(output_folder, "apart", 0), opened(output_folder, "apart", 1)
+
+    threads = [Thread(target=tracker.metrics, args=({"loss": loss}, 1)) for tracker, loss in ((first, 1), (second, 2))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    first.close()
+    second.metrics({"f1": 0.5}, 1)
+
+    assert first._client.get_run(first._child).data.metrics == {"loss": 1}
+    assert second._client.get_run(second._child).data.metrics == {"loss": 2, "f1": 0.5}
 
 
 def test_runs_of_other_names_are_other_runs(output_folder: Path) -> None:

@@ -3,18 +3,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.testing import assert_close
 
 from saticl.transforms import Dihedral, Rotation, Turn
-from tests.strategies import IGNORE, feature_pairs
+from tests.strategies import feature_pairs
 
 symmetries = st.sampled_from(Dihedral.group())
 maps = feature_pairs().map(lambda pair: pair[0])
-
-
-def smooth(height: int, width: int) -> Tensor:
-    """A plane [1, 1, H, W]: bilinear interpolation of it is exact."""
-    return (torch.arange(height)[:, None] * 0.5 + torch.arange(width)[None] * 0.25)[None, None] + 1
 
 
 def test_there_are_eight_different_symmetries_beginning_with_the_identity() -> None:
@@ -111,80 +105,6 @@ def test_the_same_seed_draws_the_same_symmetries() -> None:
     )
 
     assert first == second
-
-
-@pytest.mark.parametrize("quarters", range(4))
-@pytest.mark.parametrize("mirror", [False, True])
-@pytest.mark.parametrize("size", [7, 8])
-def test_a_free_rotation_by_quarters_is_the_exact_one(quarters: int, mirror: bool, size: int) -> None:
-    exact, free = Dihedral(quarters, mirror), Rotation(90.0 * quarters, mirror)
-    x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
-    labels = x.argmax(1)
-
-    assert_close(free(x), exact(x), atol=1e-4, rtol=0)  # sampling positions are rounded
-    assert torch.equal(free.mask(labels), exact.mask(labels))
-    assert free.valid(size, size).all()
-
-
-@pytest.mark.parametrize("degrees", [-200.0, 10.0, 45.0, 123.4])
-@pytest.mark.parametrize("shape", [(12, 12), (10, 16)])
-def test_valid_pixels_of_a_free_rotation_come_from_the_image_alone(degrees: float, shape: tuple[int, int]) -> None:
-    turn = Rotation(degrees)
-    coverage = turn(torch.ones(1, 1, *shape, dtype=torch.float64))[0, 0]
-
-    valid = turn.valid(*shape)
-
-    # the border of valid pixels may be off by the tolerance on sampling positions
-    assert (coverage[valid] > 1 - 3e-3).all()
-    assert (coverage[~valid] < 1 - 1e-6).all()
-    assert 0 < valid.sum() < valid.numel()
-
-
-@pytest.mark.parametrize("degrees", [15.0, 200.0])
-def test_a_free_rotation_there_and_back_restores_what_stayed_inside(degrees: float) -> None:
-    x = smooth(16, 16)
-    there, back = Rotation(degrees), Rotation(-degrees)
-    seen = there.valid(16, 16)[None, None].double()
-    inside = (back(seen)[0, 0] > 1 - 1e-6) & back.valid(16, 16)
-
-    restored = back(there(x))
-
-    assert inside.sum() > 16
-    assert_close(restored[0, 0][inside], x[0, 0][inside], atol=1e-4, rtol=0)
-
-
-def test_a_free_rotation_ignores_labels_from_outside_and_keeps_the_others() -> None:
-    labels = torch.tensor([[0, 3], [254, 255]], dtype=torch.uint8).repeat_interleave(8, 0).repeat_interleave(8, 1)
-
-    turned = Rotation(45.0).mask(labels[None])
-
-    assert turned.dtype == torch.uint8
-    assert turned[0, 0, 0] == IGNORE
-    assert set(turned.unique().tolist()) == {0, 3, 254, 255}
-
-
-def test_a_free_rotation_turns_image_labels_and_validity_alike() -> None:
-    image = torch.zeros(1, 1, 32, 32)
-    image[..., 4:12, 8:20] = 1
-    turn = Rotation(30.0)
-
-    turned, mask = turn(image)[0, 0], turn.mask(image[0].long())[0]
-
-    valid = turn.valid(32, 32)
-    sharp = valid & ((turned < 0.01) | (turned > 0.99))
-    assert sharp.sum() > 400
-    assert torch.equal(turned[sharp].round().long(), mask[sharp])
-    assert (mask[valid] != IGNORE).all()
-
-
-def test_half_precision_features_are_turned_without_losing_position() -> None:
-    x = smooth(64, 64)
-
-    turned = Rotation(33.0)(x.bfloat16())
-
-    valid = Rotation(33.0).valid(64, 64)
-    assert turned.dtype == torch.bfloat16
-    assert_close(turned.float()[0, 0][valid], Rotation(33.0)(x)[0, 0][valid], atol=0.3, rtol=0)  # bfloat16 at 50
 
 
 def test_both_kinds_of_turn_can_stand_for_each_other() -> None:

@@ -1,0 +1,71 @@
+"""The classifier: one head per step, on the pixels of a body."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from saticl.labels import BACKGROUND
+from saticl.options import ModelOptions
+from saticl.types import Feature, Logits
+
+
+class Classifier(nn.Module):
+    """Scores of pixels for every class learned so far: dropout, then all heads side by side.
+
+    Output index 0 is the background; heads stand in learning order, so an index never moves.
+
+    Args:
+        options: dropout, and how new heads start.
+        width: channels of the pixels.
+        head_sizes: outputs of each head: 1 + the classes of step 0, then the new classes of each later step.
+    """
+
+    def __init__(self, options: ModelOptions, width: int, head_sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.balanced = options.init_balanced
+        self.dropout = nn.Dropout2d(options.dropout) if options.dropout2d else nn.Dropout(options.dropout)
+        self.heads = nn.ModuleList(nn.Conv2d(width, size, 1) for size in head_sizes)
+
+    @property
+    def num_classes(self) -> int:
+        """Classes seen so far, background included: channels of the scores."""
+        return sum(_conv(head).out_channels for head in self.heads)
+
+    def forward(self, pixels: Feature) -> Logits:
+        """Pixels [B, width, h, w] to scores [B, K, h, w]."""
+        pixels = self.dropout(pixels)
+        return torch.cat([head(pixels) for head in self.heads], dim=1)
+
+    def grow(self, num_new: int) -> None:
+        """Append the head of a new step, on the device and in the precision of the others.
+
+        With `options.init_balanced` it starts from the background (MiB, arXiv:2002.00718, eq. 10): its weights and
+        bias are copies of the background's, row 0 of head 0, and the biases of the background and of the new classes
+        are lowered by log(num_new + 1). So what was the background's probability is shared equally by it and the new
+        classes, and no other class notices.
+        """
+        first = _conv(self.heads[0])
+        head = nn.Conv2d(first.in_channels, num_new, 1, device=first.weight.device, dtype=first.weight.dtype)
+        if self.balanced:
+            _share_background(first, head)
+        self.heads.append(head)
+
+
+@torch.no_grad()
+def _share_background(first: nn.Conv2d, head: nn.Conv2d) -> None:
+    """Start `head` from the background row of `first`, and lower both biases."""
+    old, new = first.bias, head.bias
+    if old is None or new is None:
+        raise ValueError("heads have biases")
+    old[BACKGROUND] -= math.log(head.out_channels + 1)
+    new.copy_(old[BACKGROUND].expand_as(new))
+    head.weight.copy_(first.weight[BACKGROUND].expand_as(head.weight))
+
+
+def _conv(head: nn.Module) -> nn.Conv2d:
+    """Heads are convolutions, which a ModuleList does not know."""
+    if not isinstance(head, nn.Conv2d):
+        raise TypeError(f"a head is a convolution, not {type(head).__name__}")
+    return head
