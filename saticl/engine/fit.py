@@ -29,13 +29,13 @@ from saticl.methods.rotation import rotation_terms
 from saticl.metrics.scores import score, score_groups
 from saticl.models.teacher import Teacher
 from saticl.options import AugOptions, TrainerOptions
-from saticl.runs.journal import Journal
+from saticl.runs.journal import Costs, Epoch, Journal, Validation
 from saticl.tasks import Task
 from saticl.tiles.loaders import EvaluationLoader, TrainingLoader
 from saticl.types import Batch, Terms
 
-OnEpoch = Callable[[int, dict[str, float]], None]
-"""Receives the epoch and its numbers."""
+OnEpoch = Callable[[Epoch], None]
+"""Receives the record of an epoch."""
 
 CHECK_EVERY = 20
 """Iterations between looks at the loss: each look waits for the device."""
@@ -94,12 +94,12 @@ def fit(step: Step, report: OnEpoch) -> Progress:
     while not finished(step, progress):
         epoch = progress.epoch + 1
         seed.seed_everything(step.seed, step.task.step, step.accelerator.process_index, epoch)
-        numbers = train_epoch(step, progress, epoch)
+        record = train_epoch(step, progress, epoch)
         progress.epoch = epoch
         if due(step, progress):
-            numbers |= validate(step, progress)
-        step.journal.write("epoch", epoch=epoch, **numbers)
-        report(epoch, numbers)
+            record = record.model_copy(update={"validation": validate(step, progress)})
+        step.journal.write_epoch(record)
+        report(record)
         save_progress(step, progress)
     step.method.end(step.accelerator.unwrap_model(step.student))
     return progress
@@ -117,7 +117,7 @@ def due(step: Step, progress: Progress) -> bool:
     return progress.epoch % step.options.validate_every == 0 or finished(step, progress)
 
 
-def train_epoch(step: Step, progress: Progress, epoch: int) -> dict[str, float]:
+def train_epoch(step: Step, progress: Progress, epoch: int) -> Epoch:
     """One pass over the training tiles; mean terms, learning rate, and what it cost in time and memory."""
     step.student.train()
     forget_peak_memory(step.accelerator.device)
@@ -140,15 +140,13 @@ def train_epoch(step: Step, progress: Progress, epoch: int) -> dict[str, float]:
     means = totals.means()
     images = length * step.training.batch_size * step.accelerator.num_processes
     seconds = time.perf_counter() - started
-    return {
-        **means,
-        "loss": sum(means.values()),
-        "lr": rate,
-        "images_per_s": images / seconds,
-        "seconds": seconds,
-        "iterations": float(length),
-        "peak_memory_mb": peak_memory_mb(step.accelerator.device),
-    }
+    costs = Costs(
+        images_per_s=images / seconds,
+        seconds=seconds,
+        iterations=length,
+        peak_memory_mb=peak_memory_mb(step.accelerator.device),
+    )
+    return Epoch(epoch=epoch, loss=sum(means.values()), lr=rate, terms=means, costs=costs)
 
 
 def train_iteration(step: Step, batch: Batch, generator: torch.Generator, update: bool) -> Terms:
@@ -187,10 +185,16 @@ def device_batches(step: Step, epoch: int) -> Iterator[Batch]:
         yield Batch(image.contiguous(memory_format=layout), target)
 
 
-def validate(step: Step, progress: Progress) -> dict[str, float]:
+def validate(step: Step, progress: Progress) -> Validation:
     """Score the present weights on what this step may know, and keep them if they are the best so far."""
     matrix = confusion(
-        step.student, step.validation, step.normalize, step.accelerator, step.task.num_seen, step.targets
+        step.student,
+        step.validation,
+        step.normalize,
+        step.accelerator,
+        step.task.num_seen,
+        step.targets,
+        decode=step.method.decode,
     )
     scores = score(matrix, step.task.names, score_groups(step.task.head_sizes))
     miou, f1 = scores.value("all.iou"), scores.value("all.f1")
@@ -202,13 +206,9 @@ def validate(step: Step, progress: Progress) -> dict[str, float]:
     if improved and step.accelerator.is_main_process:
         weights = step.accelerator.unwrap_model(step.student).state_dict()
         checkpoint.save_tensors(best_weights(step), weights)
-    return {
-        "val_miou": miou,
-        "val_f1": f1,
-        "val_old_miou": scores.value("old.iou"),
-        "val_new_miou": scores.value("new.iou"),
-        "best": float(improved),
-    }
+    return Validation(
+        miou=miou, f1=f1, old_miou=scores.value("old.iou"), new_miou=scores.value("new.iou"), best=improved
+    )
 
 
 def best_weights(step: Step) -> Path:
