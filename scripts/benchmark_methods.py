@@ -177,11 +177,17 @@ def commands(plan: Plan, run: Run) -> list[list[str]]:
 
 
 def execute(plan: Plan, run: Run) -> Result:
-    """Do what remains of a run; its first command that fails ends it."""
+    """Do what remains of a run; its first command that fails ends it, and so does a record that cannot be read."""
     log = plan.log(run)
     log.parent.mkdir(parents=True, exist_ok=True)
-    succeeded = all(call(command, log) == 0 for command in commands(plan, run))
-    return Result(run.variant.label, run.seed, str(log), read_numbers(plan, run) if succeeded else None)
+    if not all(call(command, log) == 0 for command in commands(plan, run)):
+        return Result(run.variant.label, run.seed, str(log), None)
+    try:
+        return Result(run.variant.label, run.seed, str(log), read_numbers(plan, run))
+    except SaticlError as error:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"Error: {error}\n")
+        return Result(run.variant.label, run.seed, str(log), None)
 
 
 def call(command: Sequence[str], log: Path) -> int:
@@ -280,7 +286,9 @@ def main(words: Sequence[str]) -> int:
             print(f"failed: {results[-1].log}", flush=True)
         write_tables(plan, results)
     try:
-        require_seeds_only(plan, [run for run, result in zip(runs, results, strict=True) if result.numbers is not None])
+        require_seeds_only(
+            plan, [run for run, result in zip(runs, results, strict=True) if result.numbers is not None]
+        )
     except SaticlError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
