@@ -61,7 +61,7 @@ def test_what_is_missing_or_damaged_is_one_sentence_that_says_what_to_do(tmp_pat
         read_confusion(tmp_path, "val")
     for content in ("{", '{"format": 2}', '{"test": {}}', "[]"):
         (tmp_path / "scores.json").write_text(content)
-        with pytest.raises(InvalidRecord, match="another version of saticl .*: delete it, and run `test`"):
+        with pytest.raises(InvalidRecord, match=r"another version of saticl .*: delete it, and run `test`"):
             read_scores(tmp_path, "test")
         with pytest.raises(InvalidRecord, match="delete it, and run `test`"):
             write_scores(tmp_path, "test", scores(), MATRIX)
