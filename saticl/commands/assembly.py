@@ -191,7 +191,8 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> fit.Step
     targets = None
     if teacher is not None:
         teacher.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
-        targets = with_old_classes(teacher, validation, normalize, accelerator)
+        decode = load(read_info(plan.previous / MODEL_FILE).method).decode
+        targets = with_old_classes(teacher, validation, normalize, accelerator, decode)
     if config.trainer.compile:
         student.compile()
     optimizer = build_optimizer(config.optimizer, [*student.parameters(), *method.parameters()])
