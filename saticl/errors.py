@@ -7,8 +7,10 @@ SaticlError                 one sentence for the user; the command line prints i
 ├── MissingTiles            the folder holds no (complete) prepared dataset
 ├── UnknownName             a task, class, method, encoder ... that does not exist
 ├── InvalidCheckpoint       weights or a step folder that is missing or does not fit
+├── InvalidRecord           a file that a run leaves, other than weights, that is missing or damaged
 ├── EmptySelection          a step for which no tile remains
-└── NonFiniteLoss           a term of the loss became NaN or infinite
+├── NonFiniteLoss           a term of the loss became NaN or infinite
+└── NonFiniteWeights        weights that are NaN or infinite
 """
 
 from collections.abc import Iterable
@@ -56,9 +58,17 @@ class InvalidCheckpoint(SaticlError):
     """Weights or a step folder that is missing or does not fit."""
 
 
+class InvalidRecord(SaticlError):
+    """A file that a run leaves, other than weights, that is missing or damaged."""
+
+
 class EmptySelection(SaticlError):
     """A step for which no tile remains."""
 
 
 class NonFiniteLoss(SaticlError):
     """A term of the loss became NaN or infinite."""
+
+
+class NonFiniteWeights(SaticlError):
+    """Weights that are NaN or infinite: they predict nothing."""

@@ -11,6 +11,7 @@ a run that failed is named with its log, the others go on, and the same command 
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,12 +21,16 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts")]
 
-from benchmark_table import SCORES, Result, as_csv, as_markdown, costs, flat, number, summarize
+from benchmark_table import SCORES, Result, as_csv, as_markdown, costs, flat, summarize
 
 from saticl.commands.prepared import open_prepared
 from saticl.errors import InvalidOptions, SaticlError
 from saticl.files import write_atomically, write_json
 from saticl.methods import find
+from saticl.runs.folder import JOURNAL_FILE, is_finished, step_folder
+from saticl.runs.journal import Journal
+from saticl.runs.steps import read_steps, steps_path
+from saticl.runs.variants import differences, open_run
 
 ROTATION = ("--aug.factor=0.1", "--aug.factor-icl=0.1")
 
@@ -75,7 +80,7 @@ class Plan:
 
     def scores(self, run: Run) -> Path:
         """What `test` leaves last of all: where it is, the run is finished."""
-        return self.folder(run) / f"steps-{self.split}.json"
+        return steps_path(self.folder(run), self.split)
 
     def settings(self) -> dict[str, object]:
         """What all runs of one table have in common."""
@@ -104,7 +109,7 @@ def parse(words: Sequence[str]) -> tuple[Plan, list[Run]]:
     parser.add_argument("--split", choices=("test", "val"), default="test")
     parser.add_argument("--joint", type=Path, help="finished run of the task `offline` to compare with")
     arguments = parser.parse_args(own)
-    if arguments.joint is not None and not any(arguments.joint.glob("step-*/model.safetensors")):
+    if arguments.joint is not None and not any(map(is_finished, arguments.joint.glob("step-*"))):
         raise InvalidOptions(f"--joint {arguments.joint} holds no finished step: train it with --task.name offline.")
     data = open_prepared(arguments.data_root)
     plan = Plan(
@@ -167,17 +172,22 @@ def commands(plan: Plan, run: Run) -> list[list[str]]:
     """What remains to be done for a run, in order; nothing where it is finished."""
     if plan.scores(run).is_file():
         return []
-    finished = [plan.folder(run) / f"step-{step}" / "model.safetensors" for step in range(plan.num_steps)]
-    steps = [train_command(plan, run, step) for step, file in enumerate(finished) if not file.is_file()]
-    return [*steps, test_command(plan, run)]
+    missing = [step for step in range(plan.num_steps) if not is_finished(step_folder(plan.folder(run), step))]
+    return [*(train_command(plan, run, step) for step in missing), test_command(plan, run)]
 
 
 def execute(plan: Plan, run: Run) -> Result:
-    """Do what remains of a run; its first command that fails ends it."""
+    """Do what remains of a run; its first command that fails ends it, and so does a record that cannot be read."""
     log = plan.log(run)
     log.parent.mkdir(parents=True, exist_ok=True)
-    succeeded = all(call(command, log) == 0 for command in commands(plan, run))
-    return Result(run.variant.label, run.seed, str(log), read_numbers(plan, run) if succeeded else None)
+    if not all(call(command, log) == 0 for command in commands(plan, run)):
+        return Result(run.variant.label, run.seed, str(log), None)
+    try:
+        return Result(run.variant.label, run.seed, str(log), read_numbers(plan, run))
+    except SaticlError as error:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"Error: {error}\n")
+        return Result(run.variant.label, run.seed, str(log), None)
 
 
 def call(command: Sequence[str], log: Path) -> int:
@@ -190,17 +200,30 @@ def call(command: Sequence[str], log: Path) -> int:
 
 
 def read_numbers(plan: Plan, run: Run) -> dict[str, float]:
-    """Scores of a finished run and what it cost; NaN for what is not known."""
-    summary = json.loads(plan.scores(run).read_text(encoding="utf-8"))["summary"]
-    journals = [plan.folder(run) / f"step-{step}" / "journal.jsonl" for step in range(plan.num_steps)]
-    epochs = [read_epochs(path) for path in journals]
-    return {**{name: number(summary.get(name)) for name in SCORES}, **costs(epochs)}
+    """Scores of a finished run and what it cost; NaN for what is not known.
+
+    Raises:
+        InvalidRecord: what the run left cannot be read.
+    """
+    summary = read_steps(plan.folder(run), plan.split).summary
+    journals = [Journal(step_folder(plan.folder(run), step) / JOURNAL_FILE) for step in range(plan.num_steps)]
+    epochs = [journal.epochs() for journal in journals]
+    return {**{name: summary.get(name, math.nan) for name in SCORES}, **costs(epochs)}
 
 
-def read_epochs(path: Path) -> list[dict[str, float | None]]:
-    """The epochs in a journal."""
-    events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [event for event in events if event["event"] == "epoch"]
+def require_seeds_only(plan: Plan, runs: Sequence[Run]) -> None:
+    """Refuse a mean over runs of one method that differ by more than their seed.
+
+    Raises:
+        InvalidOptions: naming what differs.
+    """
+    for label in dict.fromkeys(run.variant.label for run in runs):
+        trained = [open_run(plan.folder(run)) for run in runs if run.variant.label == label]
+        for name, values in differences(trained).items():
+            raise InvalidOptions(
+                f"The runs of {label} in {plan.output} differ by more than their seed: {name} is "
+                f"{', '.join(map(str, dict.fromkeys(map(str, values))))}: train them anew into another --output."
+            )
 
 
 def write_tables(plan: Plan, results: Sequence[Result]) -> None:
@@ -262,6 +285,13 @@ def main(words: Sequence[str]) -> int:
         if results[-1].numbers is None:
             print(f"failed: {results[-1].log}", flush=True)
         write_tables(plan, results)
+    try:
+        require_seeds_only(
+            plan, [run for run, result in zip(runs, results, strict=True) if result.numbers is not None]
+        )
+    except SaticlError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
     print((plan.output / "benchmark.md").read_text(encoding="utf-8"))
     return int(any(result.numbers is None for result in results))
 

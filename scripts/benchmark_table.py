@@ -7,6 +7,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from saticl.runs.journal import Epoch
+from saticl.runs.variants import Spread, spread_by_name
+
 SCORES = {
     "base": "old",
     "added": "new",
@@ -41,17 +44,17 @@ class Row:
     failed: list[str]
     """Logs of those that did not."""
     values: dict[str, tuple[float, float]]
-    """Mean and deviation by name."""
+    """Mean and deviation by name, as of `saticl.runs.variants`."""
 
 
-def costs(steps: Sequence[Sequence[Mapping[str, float | None]]]) -> dict[str, float]:
+def costs(steps: Sequence[Sequence[Epoch]]) -> dict[str, float]:
     """Median seconds per iteration over the epochs of later steps, and the most memory of any epoch.
 
     Methods differ after step 0 only, so its time counts only where there is no later step.
     """
-    counted = [epoch for step in (steps[1:] or steps) for epoch in step]
-    paces = known(number(epoch.get("seconds")) / number(epoch.get("iterations")) for epoch in counted)
-    peaks = known(number(epoch.get("peak_memory_mb")) for step in steps for epoch in step)
+    counted = [epoch.costs for step in (steps[1:] or steps) for epoch in step]
+    paces = known(cost.seconds / cost.iterations for cost in counted)
+    peaks = known(epoch.costs.peak_memory_mb for step in steps for epoch in step)
     return {
         "seconds_per_iteration": statistics.median(paces) if paces else math.nan,
         "peak_memory_mb": max(peaks, default=math.nan),
@@ -63,42 +66,35 @@ def known(values: Iterable[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
-def number(value: float | None) -> float:
-    """JSON has no word for NaN and says null."""
-    return math.nan if value is None else value
-
-
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample deviation of what is known; the deviation of one value is not."""
-    numbers = known(values)
-    if not numbers:
-        return math.nan, math.nan
-    return statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else math.nan
-
-
 def summarize(results: Sequence[Result]) -> list[Row]:
     """One row per method, in the order in which they came."""
     rows = []
     for method in dict.fromkeys(result.method for result in results):
         mine = [result for result in results if result.method == method]
         numbers = [result.numbers for result in mine if result.numbers is not None]
+        spreads = spread_by_name(numbers) if numbers else {}
         rows.append(
             Row(
                 method=method,
                 seeds=[result.seed for result in mine if result.numbers is not None],
                 failed=[result.log for result in mine if result.numbers is None],
-                values={name: spread([run[name] for run in numbers]) for name in (*SCORES, *COSTS)},
+                values={name: pair(spreads.get(name)) for name in (*SCORES, *COSTS)},
             )
         )
     return rows
+
+
+def pair(spread: Spread | None) -> tuple[float, float]:
+    """Mean and deviation of one number; unknown where no run has it."""
+    return (math.nan, math.nan) if spread is None else (float(spread.mean), float(spread.deviation))
 
 
 def flat(row: Row) -> dict[str, object]:
     """A row for JSON: `<name>_mean` and `<name>_std` for every number."""
     values = {
         f"{name}_{kind}": value
-        for name, pair in row.values.items()
-        for kind, value in zip(("mean", "std"), pair, strict=True)
+        for name, both in row.values.items()
+        for kind, value in zip(("mean", "std"), both, strict=True)
     }
     return {"method": row.method, "seeds": row.seeds, "failed": row.failed, **values}
 

@@ -15,7 +15,6 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from saticl.display.figures.curves import NOT_TERMS
 from saticl.engine import fit
 from saticl.engine.checkpoint import save_tensors
 from saticl.engine.device import leave_together
@@ -82,10 +81,9 @@ def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -
     )
     step.method.begin(student, teacher, device_batches(step, epoch=0))
     episode = fit.start(step, Phase(), Learner(student, step.method))
-    numbers = train_epoch(episode, Progress(), epoch=1)
+    epoch = train_epoch(episode, Progress(), epoch=1)
     if accelerator.is_main_process:
-        losses = {name: value for name, value in numbers.items() if name not in NOT_TERMS or name == "loss"}
-        (folder / f"{spec.name}.json").write_text(json.dumps(losses))
+        (folder / f"{spec.name}.json").write_text(json.dumps({**epoch.terms, "loss": epoch.loss}))
         save_tensors(folder / f"{spec.name}.safetensors", student.state_dict())
 
 

@@ -12,7 +12,7 @@ from saticl.engine.step import Step
 from saticl.methods.base import Method
 from saticl.methods.criterion import build_criterion
 from saticl.options import CEOptions, KDOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
-from saticl.runs.journal import Journal
+from saticl.runs.journal import Epoch, Journal
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch
 from tests.toy import ToySegmenter
@@ -70,5 +70,5 @@ def make_step(folder: Path, method: Method, iterations: int = 3, **changes: Any)
     return Step(**(parts | changes))
 
 
-def ignore(epoch: int, numbers: dict[str, float]) -> None:
+def ignore(epoch: Epoch) -> None:
     """An OnEpoch that does nothing."""

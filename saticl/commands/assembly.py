@@ -10,8 +10,8 @@ import saticl
 from saticl.commands.prepared import Prepared, require_pixels
 from saticl.config import TrainConfig
 from saticl.engine import checkpoint
-from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
 from saticl.engine.evaluate import with_old_classes
+from saticl.engine.predictor import normalization
 from saticl.engine.step import Step
 from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.methods import find, load
@@ -20,15 +20,16 @@ from saticl.methods.criterion import balanced_weights, build_criterion
 from saticl.methods.rotation import Rotated
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
+from saticl.runs.folder import JOURNAL_FILE, METHOD_FILE, MODEL_FILE, step_folder
 from saticl.runs.journal import Journal
 from saticl.runs.memory import read_memory, replayed
+from saticl.runs.step import StepInfo, read_info
 from saticl.tasks import Task
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
 from saticl.tiles.loaders import EvaluationLoader, TrainingLoader, by_shape, evaluation_loader, training_loader
 from saticl.tiles.selection import classes_without_pixels, select, split_validation
 from saticl.transforms.augment import Augment
-from saticl.transforms.normalize import Normalize
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where this step is written."""
-        return self.run / f"step-{self.task.step}"
+        return step_folder(self.run, self.task.step)
 
     @property
     def previous(self) -> Path:
         """Where the step before this one was written."""
-        return self.config.task.step_checkpoint or self.run / f"step-{self.task.step - 1}"
+        return self.config.task.step_checkpoint or step_folder(self.run, self.task.step - 1)
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -86,9 +87,34 @@ def make_plan(config: TrainConfig, data: Prepared, task: Task, run: Path) -> Pla
     return Plan(config, data, task, run, selected, by_shape(validation, data.manifest))
 
 
-def describe(plan: Plan, precision: str) -> StepInfo:
-    """What the checkpoint of this step will say about itself."""
+def previous_info(plan: Plan) -> StepInfo | None:
+    """What the step before this one says of itself; None at step 0. No weights are read.
+
+    Raises:
+        InvalidCheckpoint: it is missing, of another protocol, or another network.
+    """
+    task = plan.task
+    if task.step == 0:
+        return None
+    path = plan.previous / MODEL_FILE
+    if not path.is_file():
+        raise InvalidCheckpoint(
+            f"Step {task.step} continues from step {task.step - 1}, but {path} does not exist: "
+            f"train it with --task.step {task.step - 1}, or point --task.step-checkpoint to its folder."
+        )
+    info = read_info(path)
+    checkpoint.require_same_protocol(info, task, plan.bands, path)
+    checkpoint.require_same_network(info, plan.config.model, path)
+    return info
+
+
+def describe(plan: Plan, precision: str, before: StepInfo | None) -> StepInfo:
+    """What the checkpoint of this step will say about itself; mean and deviation are those of `before`, if any.
+
+    The previous model teaches, and this one starts from its weights: both know the pixels on its scale only.
+    """
     manifest, bands, protocol = plan.data.manifest, plan.bands, plan.task.protocol
+    statistics = manifest.statistics if before is None else before
     return StepInfo(
         version=saticl.__version__,
         dataset=manifest.dataset,
@@ -101,8 +127,8 @@ def describe(plan: Plan, precision: str) -> StepInfo:
         method=find(plan.config.method).reference,
         model=plan.config.model,
         bands=bands,
-        mean=manifest.statistics.mean[: len(bands)],
-        std=manifest.statistics.std[: len(bands)],
+        mean=statistics.mean[: len(bands)],
+        std=statistics.std[: len(bands)],
         image_size=plan.image_size,
         precision=precision,
     )
@@ -112,20 +138,12 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
     """The student of this step and its frozen teacher; at step 0 a new network and None.
 
     Raises:
-        InvalidCheckpoint: the previous step is missing, of another protocol, or another network.
+        InvalidCheckpoint: the previous step cannot be used; see `previous_info`.
     """
     options, task = plan.config.model, plan.task
     if task.step == 0:
         return Segmenter(options, len(plan.bands), task.head_sizes, plan.image_size), None
-    path = plan.previous / MODEL_FILE
-    if not path.is_file():
-        raise InvalidCheckpoint(
-            f"Step {task.step} continues from step {task.step - 1}, but {path} does not exist: "
-            f"train it with --task.step {task.step - 1}, or point --task.step-checkpoint to its folder."
-        )
-    previous, before = checkpoint.load_model(path)
-    checkpoint.require_same_protocol(before, task, plan.bands, path)
-    checkpoint.require_same_network(before, options, path)
+    previous, before = checkpoint.load_model(plan.previous / MODEL_FILE)
     start = options.model_copy(update={"pretrained": False, "weights": None})
     student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, plan.image_size)
     load(before.method).rebuild(student, task.at(task.step - 1))
@@ -150,7 +168,9 @@ def build_method(plan: Plan, device: torch.device) -> Method:
     return (Rotated(method, config.aug) if config.rotates else method).to(device)
 
 
-def build_loaders(plan: Plan, method: Method, accelerator: Accelerator) -> tuple[TrainingLoader, EvaluationLoader]:
+def build_loaders(
+    plan: Plan, method: Method, accelerator: Accelerator, info: StepInfo
+) -> tuple[TrainingLoader, EvaluationLoader]:
     """Augmented training tiles, and validation tiles whose every pixel counts once; both with this step's labels.
 
     Tiles that earlier steps have kept come to the training tiles, with the labels of those steps.
@@ -159,7 +179,7 @@ def build_loaders(plan: Plan, method: Method, accelerator: Accelerator) -> tuple
     augment = Augment(
         plan.image_size,
         seed=config.seed,
-        fill=data.manifest.statistics.mean[:channels],
+        fill=info.mean,
         channel_drop=config.channel_drop,
         modality_drop=config.modality_drop,
         views=data.manifest.views,
@@ -176,10 +196,11 @@ def build_loaders(plan: Plan, method: Method, accelerator: Accelerator) -> tuple
         channels,
         augment=augment,
         owned=False,
+        fill=info.mean,
         tables=[*[table] * len(plan.training), *old_tables],
         maps=method.maps,
     )
-    validation = TileDataset(root, plan.validation, table, manifest, channels, augment=None, owned=True)
+    validation = TileDataset(root, plan.validation, table, manifest, channels, owned=True, fill=info.mean)
     size, workers = config.trainer.batch_size, config.trainer.num_workers
     rank, world = accelerator.process_index, accelerator.num_processes
     return (
@@ -197,14 +218,15 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> Step:
     config = plan.config
     student, teacher = build_networks(plan)
     method = build_method(plan, accelerator.device)
-    training, validation = build_loaders(plan, method, accelerator)
-    normalize = Normalize(info.mean, info.std).to(accelerator.device)
+    training, validation = build_loaders(plan, method, accelerator, info)
+    normalize = normalization(info, accelerator.device)
     layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
     student.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
     targets = None
     if teacher is not None:
         teacher.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
-        targets = with_old_classes(teacher, validation, normalize, accelerator)
+        decode = load(read_info(plan.previous / MODEL_FILE).method).decode
+        targets = with_old_classes(teacher, validation, normalize, accelerator, decode)
     if config.trainer.compile:
         student.compile()
     return Step(
@@ -222,5 +244,5 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> Step:
         training=training,
         validation=validation,
         targets=targets,
-        journal=Journal(plan.folder / "journal.jsonl", enabled=accelerator.is_main_process),
+        journal=Journal(plan.folder / JOURNAL_FILE, enabled=accelerator.is_main_process),
     )

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saticl import datasets
+from saticl.display.console import console
 from saticl.errors import InvalidOptions
+from saticl.runs.drift import far_bands
+from saticl.runs.folder import Finished
+from saticl.runs.step import StepInfo
 from saticl.tasks import Protocol, Task, find_protocol, load_protocols, protocol_from_dict
 from saticl.tiles.index import Tile, read_index
+from saticl.tiles.loaders import by_shape
 from saticl.tiles.manifest import Manifest
+from saticl.tiles.selection import split_validation
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,6 @@ class Prepared:
                 f"({', '.join(bands)}). Lower it, or prepare the data again with other --channels or --dsm."
             )
         return tuple(bands[:in_channels])
-
-    def file(self, name: str) -> Path:
-        """Where a file of the index lies: in the folder, or among the originals that it points at."""
-        return self.manifest.locate(self.root, name)
 
     def task(self, name: str, step: int, own: Path | None = None) -> Task:
         """The named protocol at a step: from the user's file, the dataset's adapter, or `prepare`'s record.
@@ -71,6 +73,48 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
             f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root, or drop --dataset."
         )
     return Prepared(root, manifest, read_index(root))
+
+
+def require_same_data(data: Prepared, finished: Finished) -> None:
+    """Refuse data with other classes or bands than the checkpoint's.
+
+    Raises:
+        InvalidOptions: naming the difference.
+    """
+    info = finished.info
+    if data.manifest.class_names != info.classes or data.bands(len(info.bands)) != info.bands:
+        raise InvalidOptions(
+            f"{finished.folder} was trained on the bands {', '.join(info.bands)} and the classes "
+            f"{', '.join(info.classes)}; {data.root} holds {', '.join(data.manifest.bands)} and "
+            f"{', '.join(data.manifest.class_names)}: choose another --data-root."
+        )
+
+
+def warn_of_drift(data: Prepared, info: StepInfo) -> None:
+    """Say so where the pixels of a folder are far from those that a network is normalised for, band by band."""
+    statistics = data.manifest.statistics
+    far = far_bands(info.bands, info.mean, info.std, statistics.mean, statistics.std)
+    if far:
+        console.print(
+            f"[yellow]Warning:[/] the pixels of {data.root} are far from those of step 0, whose mean and deviation "
+            f"stay in use: {'; '.join(map(str, far))}. Scores may be low: check bands, units and brightness.",
+            highlight=False,
+        )
+
+
+def scored_tiles(data: Prepared, split: str, val_size: float, seed: int) -> list[Tile]:
+    """All tiles of the split, whatever classes they hold.
+
+    Raises:
+        InvalidOptions: the dataset has none.
+    """
+    if split == "test":
+        tiles = [tile for tile in data.tiles if tile.split == "test"]
+    else:
+        _, tiles = split_validation([tile for tile in data.tiles if tile.split != "test"], val_size, seed)
+    if not tiles:
+        raise InvalidOptions(f"{data.root} has no {split} tiles: choose another --split.")
+    return by_shape(tiles, data.manifest)
 
 
 def require_pixels(missing: Sequence[str], task: Task, mode: str) -> None:

@@ -5,23 +5,30 @@ import shutil
 from accelerate import Accelerator
 from rich.table import Table
 
-from saticl.commands.assembly import Plan, build_step, describe, make_plan
-from saticl.commands.prepared import Prepared, open_prepared
-from saticl.commands.runs import CONFIG_FILE, already_finished, run_folder, write_scores
+from saticl.commands.assembly import Plan, build_step, describe, make_plan, previous_info
+from saticl.commands.claim import claimed
+from saticl.commands.prepared import Prepared, open_prepared, warn_of_drift
+from saticl.commands.runs import already_finished, run_folder
 from saticl.config import TrainConfig
 from saticl.display.console import console, epoch_line
 from saticl.display.figures import curves_figure
 from saticl.display.tables import score_table
 from saticl.engine import checkpoint, fit, scoring
-from saticl.engine.checkpoint import METHOD_FILE, MODEL_FILE, StepInfo
 from saticl.engine.device import leave_together, make_accelerator
+from saticl.engine.predictor import Predictor
+from saticl.engine.scoring import ScoredTiles
 from saticl.engine.seed import seed_everything
 from saticl.engine.step import Step
 from saticl.errors import InvalidOptions
 from saticl.files import write_atomically
 from saticl.methods import find
 from saticl.metrics.scores import Scores, score, score_groups
+from saticl.runs.folder import METHOD_FILE, MODEL_FILE
+from saticl.runs.journal import Epoch
 from saticl.runs.memory import read_memory, write_memory
+from saticl.runs.scores import write_scores
+from saticl.runs.step import StepInfo
+from saticl.runs.trained import CONFIG_FILE
 from saticl.tasks import Task
 from saticl.tracking.mlflow_tracker import Status, open_tracker
 
@@ -53,14 +60,27 @@ def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Acc
     if already_finished(plan.folder, config):
         say(accelerator, f"step {task.step} is finished already: {plan.folder}")
         return
-    info = describe(plan, accelerator.mixed_precision)
+    before = previous_info(plan)
+    info = describe(plan, accelerator.mixed_precision, before)
+    if before is not None and accelerator.is_main_process:
+        warn_of_drift(data, before)
     seed_everything(config.seed, task.step)
     step = build_step(plan, accelerator, info)
-    tracker = open_tracker(config.tracking, config.output_folder, run, task.step, accelerator.is_main_process)
+    with claimed(plan.folder, accelerator, lambda: already_finished(plan.folder, config)) as finished:
+        if finished:
+            say(accelerator, f"step {task.step} was finished by another training meanwhile: {plan.folder}")
+        else:
+            run_step(plan, info, step)
 
-    def report(epoch: int, values: dict[str, float]) -> None:
-        say(accelerator, epoch_line(epoch, values))
-        tracker.metrics(values, epoch)
+
+def run_step(plan: Plan, info: StepInfo, step: Step) -> None:
+    """Train, score, seal and record a step in a folder that nobody else writes to."""
+    config, task, accelerator = plan.config, plan.task, step.accelerator
+    tracker = open_tracker(config.tracking, config.output_folder, plan.run, task.step, accelerator.is_main_process)
+
+    def report(epoch: Epoch) -> None:
+        say(accelerator, epoch_line(epoch))
+        tracker.metrics(epoch.numbers(), epoch.epoch)
 
     tracker.params(config.model_dump(mode="json"))
     if accelerator.is_main_process:
@@ -86,22 +106,19 @@ def finish(plan: Plan, info: StepInfo, step: Step) -> Scores:
     """Score what was learned against the full truth and seal the folder; the checkpoint is written last of all.
 
     The full truth includes old classes, whose labels the step itself never saw; nothing is selected by it.
+
+    Raises:
+        NonFiniteWeights: there is nothing to score; the folder stays unfinished.
     """
     accelerator, folder, trainer = step.accelerator, plan.folder, plan.config.trainer
-    matrix = scoring.score_tiles(
-        accelerator,
-        step.student,
-        info,
-        plan.data.root,
-        plan.data.manifest,
-        plan.validation,
-        batch_size=trainer.batch_size,
-        num_workers=trainer.num_workers,
-    )
+    checkpoint.require_finite(step.student.state_dict(), folder / MODEL_FILE)
+    predictor, data = Predictor.of(step.student, info, accelerator), plan.data
+    on = ScoredTiles(data.root, data.manifest, plan.validation, "background", trainer.batch_size, trainer.num_workers)
+    (matrix,) = scoring.count(predictor, on)
     scores = score(matrix, info.task.names, score_groups(info.task.head_sizes))
     if accelerator.is_main_process:
         write_scores(folder, "val", scores, matrix)
-        curves_figure(step.journal.read(), folder / "figures" / "curves.png")
+        curves_figure(step.journal.epochs(), folder / "figures" / "curves.png")
         state = step.method.export_state()
         if state:
             checkpoint.save_tensors(folder / METHOD_FILE, state)

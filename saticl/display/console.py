@@ -1,5 +1,6 @@
 """What the terminal shows: progress with throughput and remaining time, or one line per epoch where there is none."""
 
+import math
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from saticl.runs.journal import Epoch
 
 console = Console()
 """The one console of the program; honours NO_COLOR and pipes."""
@@ -72,14 +75,15 @@ class EpochBar:
         self._progress.update(self._task, note="  ".join(f"{name} {value:.3f}" for name, value in values.items()))
 
 
-def epoch_line(epoch: int, values: dict[str, float]) -> str:
+def epoch_line(epoch: Epoch) -> str:
     """One epoch in one line: loss, scores where there was a validation, speed."""
-    parts = [f"epoch {epoch}", f"loss {values['loss']:.3f}"]
-    if "val_miou" in values:
-        parts.append(f"val mIoU {100 * values['val_miou']:.1f}")
-        if values.get("val_old_miou", float("nan")) == values.get("val_old_miou"):
-            parts.append(f"(old {100 * values['val_old_miou']:.1f}, new {100 * values['val_new_miou']:.1f})")
-        if values["best"]:
+    parts = [f"epoch {epoch.epoch}", f"loss {epoch.loss:.3f}"]
+    scores = epoch.validation
+    if scores is not None:
+        parts.append(f"val mIoU {100 * scores.miou:.1f}")
+        if not math.isnan(scores.old_miou):
+            parts.append(f"(old {100 * scores.old_miou:.1f}, new {100 * scores.new_miou:.1f})")
+        if scores.best:
             parts.append("best")
-    parts.append(f"{values['images_per_s']:.1f} img/s")
+    parts.append(f"{epoch.costs.images_per_s:.1f} img/s")
     return "  ".join(parts)

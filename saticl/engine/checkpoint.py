@@ -1,57 +1,25 @@
 """What a finished step leaves on disk, and how the next one starts from it.
 
-`model.safetensors` describes itself: its metadata hold everything needed to rebuild the network and read its outputs,
-so the next step and `test` need the step's folder and nothing else. It appears only when a step is finished.
+`model.safetensors` describes itself: its metadata (`saticl.runs.step`) hold everything needed to rebuild the network
+and read its outputs, so the next step and `test` need the step's folder and nothing else. It appears only when a step
+is finished, and never holds weights that are NaN or infinite.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from saticl.errors import InvalidCheckpoint
+from saticl.errors import InvalidCheckpoint, NonFiniteWeights
 from saticl.files import replacing, write_atomically
 from saticl.methods import load
 from saticl.models.segmenter import Segmenter
-from saticl.options import FrozenOptions, ModelOptions
-from saticl.tasks import Protocol, Task
-
-MODEL_FILE = "model.safetensors"
-METHOD_FILE = "method.safetensors"
-
-
-class StepInfo(FrozenOptions):
-    """Metadata of a checkpoint."""
-
-    format: int = 1
-    version: str
-    dataset: str
-    classes: tuple[str, ...]
-    colours: tuple[tuple[int, int, int], ...]
-    protocol_name: str
-    groups: tuple[tuple[str, ...], ...]
-    background: str | None
-    step: int
-    method: str
-    model: ModelOptions
-    bands: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    image_size: int
-    """Side of the training views, which some encoders are built for."""
-    precision: str
-    """accelerate's name of the precision it was trained in; scored in the same one."""
-
-    @property
-    def task(self) -> Task:
-        """The protocol at the step this checkpoint finished."""
-        return Task(self.classes, Protocol(self.protocol_name, self.groups, self.background), self.step)
+from saticl.options import ModelOptions
+from saticl.runs.step import KEY, StepInfo, read_info
+from saticl.tasks import Task
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -61,26 +29,27 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
 
 
 def save_model(path: Path, weights: Mapping[str, Tensor], info: StepInfo) -> None:
-    """Write weights with their description."""
-    save_tensors(path, weights, {"saticl": info.model_dump_json()})
-
-
-def read_info(path: Path) -> StepInfo:
-    """Metadata of a checkpoint file.
+    """Write weights with their description.
 
     Raises:
-        InvalidCheckpoint: the file is missing, broken or not one of ours.
+        NonFiniteWeights: naming a tensor; nothing is written.
     """
-    if not path.is_file():
-        raise InvalidCheckpoint(f"There is no checkpoint {path}: train that step first.")
-    try:
-        with safe_open(path, framework="pt") as archive:
-            metadata = archive.metadata() or {}
-        return StepInfo.model_validate(json.loads(metadata["saticl"]))
-    except (SafetensorError, KeyError, ValueError, ValidationError) as error:
-        raise InvalidCheckpoint(
-            f"{path} is not a checkpoint of this program, or it is damaged ({type(error).__name__})."
-        ) from error
+    require_finite(weights, path)
+    save_tensors(path, weights, {KEY: info.model_dump_json()})
+
+
+def require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that predict nothing; `path` is where they are, or would be.
+
+    Raises:
+        NonFiniteWeights: naming a tensor.
+    """
+    wrong = [name for name, tensor in weights.items() if not bool(torch.isfinite(tensor).all())]
+    if wrong:
+        raise NonFiniteWeights(
+            f"The weights for {path} are NaN or infinite ({wrong[0]} and {len(wrong) - 1} other tensors): lower "
+            "--optimizer.lr or set --trainer.clip, delete the folder of that step, and train it again."
+        )
 
 
 def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
@@ -88,13 +57,16 @@ def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
 
     Raises:
         InvalidCheckpoint: as `read_info`, or the weights do not fit the description.
+        NonFiniteWeights: they are NaN or infinite.
     """
     info = read_info(path)
     options = info.model.model_copy(update={"pretrained": False, "weights": None})
     segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.image_size)
     load(info.method).rebuild(segmenter, info.task)
+    weights = load_file(path)
+    require_finite(weights, path)
     try:
-        segmenter.load_state_dict(load_file(path))
+        segmenter.load_state_dict(weights)
     except RuntimeError as error:
         raise InvalidCheckpoint(
             f"The weights in {path} do not fit the network it describes ({info.model.encoder}); "

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -36,6 +37,15 @@ def mixed_precision(trainer: TrainerOptions, model: ModelOptions, cuda: bool) ->
     if in_place:
         return "fp16" if cuda else "no"
     return "fp16" if cuda and not torch.cuda.is_bf16_supported() else "bf16"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The precision of that name (no, bf16, fp16) on a device, or float32 where the device does not have it."""
+    if precision == "bf16":
+        return torch.autocast(device.type, torch.bfloat16)
+    if precision == "fp16" and device.type == "cuda":
+        return torch.autocast(device.type, torch.float16)
+    return nullcontext()
 
 
 def leave_together(accelerator: Accelerator) -> None:

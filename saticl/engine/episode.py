@@ -23,6 +23,7 @@ from saticl.engine.step import Step
 from saticl.engine.totals import Totals
 from saticl.methods.phases import Phase
 from saticl.metrics.scores import score, score_groups
+from saticl.runs.journal import Costs, Epoch, Validation
 from saticl.types import Batch, Terms
 
 CHECK_EVERY = 20
@@ -60,7 +61,7 @@ class Episode:
         return progress.phase_epochs % self.step.options.validate_every == 0 or self.is_finished(progress)
 
 
-def train_epoch(episode: Episode, progress: Progress, epoch: int) -> dict[str, float]:
+def train_epoch(episode: Episode, progress: Progress, epoch: int) -> Epoch:
     """One pass over the training tiles; mean terms, learning rate, and what it cost in time and memory."""
     step = episode.step
     episode.learner.train()
@@ -83,15 +84,14 @@ def train_epoch(episode: Episode, progress: Progress, epoch: int) -> dict[str, f
     means = totals.means()
     images = length * step.training.batch_size * step.accelerator.num_processes
     seconds = time.perf_counter() - started
-    return {
-        **means,
-        "loss": sum(means.values()),
-        "lr": scale * (episode.phase.optimizer or step.optimizer).lr,
-        "images_per_s": images / seconds,
-        "seconds": seconds,
-        "iterations": float(length),
-        "peak_memory_mb": peak_memory_mb(step.accelerator.device),
-    }
+    costs = Costs(
+        images_per_s=images / seconds,
+        seconds=seconds,
+        iterations=length,
+        peak_memory_mb=peak_memory_mb(step.accelerator.device),
+    )
+    rate = scale * (episode.phase.optimizer or step.optimizer).lr
+    return Epoch(epoch=epoch, loss=sum(means.values()), lr=rate, terms=means, costs=costs)
 
 
 class Group(NamedTuple):
@@ -142,12 +142,18 @@ def device_batches(step: Step, epoch: int) -> Iterator[Batch]:
         yield Batch(image.contiguous(memory_format=layout), target, maps)
 
 
-def validate(episode: Episode, progress: Progress) -> dict[str, float]:
+def validate(episode: Episode, progress: Progress) -> Validation:
     """Score the present weights on what this step may know, and keep them if they are the best so far."""
     step = episode.step
     agree_on_buffers(episode.bare, step.accelerator)
     matrix = confusion(
-        step.student, step.validation, step.normalize, step.accelerator, step.task.num_seen, step.targets
+        step.student,
+        step.validation,
+        step.normalize,
+        step.accelerator,
+        step.task.num_seen,
+        step.targets,
+        decode=step.method.decode,
     )
     scores = score(matrix, step.task.names, score_groups(step.task.head_sizes))
     miou, f1 = scores.value("all.iou"), scores.value("all.f1")
@@ -158,10 +164,6 @@ def validate(episode: Episode, progress: Progress) -> dict[str, float]:
     episode.schedule.observe(improved)
     if improved and step.accelerator.is_main_process:
         checkpoint.save_tensors(step.best(progress.phase), episode.bare.state_dict())
-    return {
-        "val_miou": miou,
-        "val_f1": f1,
-        "val_old_miou": scores.value("old.iou"),
-        "val_new_miou": scores.value("new.iou"),
-        "best": float(improved),
-    }
+    return Validation(
+        miou=miou, f1=f1, old_miou=scores.value("old.iou"), new_miou=scores.value("new.iou"), best=improved
+    )

@@ -1,9 +1,10 @@
 """Predictions over a loader, counted into one confusion matrix on the device.
 
-No logits are gathered: every process counts its own tiles, each exactly once, and the matrices are added.
+No scores are gathered: every process counts its own tiles, each exactly once, and the matrices are added. A trained
+step is applied through `engine/predictor.py`, which stands on `outputs`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -12,41 +13,61 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from saticl.engine.device import autocast
 from saticl.labels import BACKGROUND
+from saticl.methods.base import Method
 from saticl.metrics.confusion import Confusion
-from saticl.types import Batch, Logits
+from saticl.types import Batch, Output
 
-
-def predictions(
-    network: nn.Module, batches: Iterable[Batch], normalize: nn.Module, accelerator: Accelerator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (predicted output index, target), both [B, H, W] on the device, one batch at a time, in order."""
-    for logits, target in outputs(network, batches, normalize, accelerator):
-        yield logits.argmax(1), target
+Decode = Callable[[Output], Tensor]
+"""From what the network gives to probabilities [B, K, H, W]: a method's `decode`."""
 
 
 def outputs(
-    network: nn.Module, batches: Iterable[Batch], normalize: nn.Module, accelerator: Accelerator
-) -> Iterator[tuple[Logits, Tensor]]:
-    """Yield (logits [B, K, H, W], target [B, H, W]) on the device, one batch at a time, in order.
+    network: nn.Module,
+    batches: Iterable[Batch],
+    normalize: nn.Module,
+    accelerator: Accelerator,
+    precision: str | None = None,
+) -> Iterator[tuple[Output, Tensor]]:
+    """Yield (output, target [B, H, W]) on the device, one batch at a time, in order.
 
-    The network is used in eval mode and left in the mode it was in.
+    Scores and pixel features are float32 whatever the precision, as those of a network in training are, so that what
+    is decoded at the end of training is what is decoded later. The network is used in eval mode and left in the mode
+    it was in. `precision` is by default the accelerator's.
     """
     model = accelerator.unwrap_model(network)  # DDP synchronises buffers, and ranks may hold unequal numbers of tiles
     training = model.training
     model.eval()
     try:
-        with torch.no_grad(), accelerator.autocast():
-            for batch in batches:
-                image = normalize(batch.image.to(accelerator.device, non_blocking=True))
-                target = batch.target.to(accelerator.device, non_blocking=True)
-                yield model(image).logits, target
+        for batch in batches:
+            with torch.no_grad(), autocast(accelerator.device, precision or accelerator.mixed_precision):
+                output: Output = model(normalize(batch.image.to(accelerator.device, non_blocking=True)))
+            target = batch.target.to(accelerator.device, non_blocking=True)
+            exact = {name: getattr(output, name).float() for name in ("logits", "pixels", "coarse")}
+            yield output._replace(**exact), target
     finally:
         model.train(training)
 
 
+def predictions(
+    network: nn.Module,
+    batches: Iterable[Batch],
+    normalize: nn.Module,
+    accelerator: Accelerator,
+    decode: Decode = Method.decode,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (predicted output index, target), both [B, H, W] on the device, one batch at a time, in order."""
+    for output, target in outputs(network, batches, normalize, accelerator):
+        yield decode(output).argmax(1), target
+
+
 def with_old_classes(
-    teacher: nn.Module, batches: Iterable[Batch], normalize: nn.Module, accelerator: Accelerator
+    teacher: nn.Module,
+    batches: Iterable[Batch],
+    normalize: nn.Module,
+    accelerator: Accelerator,
+    decode: Decode = Method.decode,
 ) -> list[Tensor]:
     """Targets of a step's validation: true labels where they are new classes, the teacher's prediction elsewhere.
 
@@ -55,7 +76,7 @@ def with_old_classes(
     Computed once per step; uint8 [B, H, W] on the CPU, in the loader's order.
     """
     targets = []
-    for old, target in predictions(teacher, batches, normalize, accelerator):
+    for old, target in predictions(teacher, batches, normalize, accelerator, decode):
         targets.append(torch.where(target == BACKGROUND, old.to(target.dtype), target).cpu())
     return targets
 
@@ -67,33 +88,35 @@ def confusion(
     accelerator: Accelerator,
     num_classes: int,
     targets: Iterable[Tensor] | None = None,
+    decode: Decode = Method.decode,
 ) -> NDArray[np.int64]:
     """Confusion matrix [K, K], rows truth, over all processes; `targets` replace the labels of the batches."""
     counts = Confusion(num_classes, accelerator.device)
     replaced = None if targets is None else iter(targets)
-    for prediction, target in predictions(network, batches, normalize, accelerator):
+    for prediction, target in predictions(network, batches, normalize, accelerator, decode):
         truth = target if replaced is None else next(replaced).to(accelerator.device, non_blocking=True)
         counts.update(prediction, truth)
-    total = accelerator.reduce(counts.matrix, "sum")
-    return cast(NDArray[np.int64], total.cpu().numpy())
+    return total(counts, accelerator)
 
 
-def restricted_confusions(
-    network: nn.Module,
-    batches: Iterable[Batch],
-    normalize: nn.Module,
-    accelerator: Accelerator,
-    groups: Sequence[range],
-) -> list[NDArray[np.int64]]:
-    """A confusion matrix [G, G] for each group of G neighbouring output indices, over all processes, in one pass.
+class Restricted:
+    """Confusion matrices [G, G] of groups of G neighbouring output indices among themselves.
 
     Both sides are limited to the group: pixels whose truth is outside are left out, and the prediction is the arg-max
-    over the group's logits alone. The group of all K indices gives what `confusion` gives.
+    over the group's logits alone. They are taken before `decode`: far below the largest, probabilities are all zero.
     """
-    counts = [Confusion(len(group), accelerator.device) for group in groups]
-    for logits, target in outputs(network, batches, normalize, accelerator):
+
+    def __init__(self, groups: Sequence[range], device: torch.device) -> None:
+        self.groups = groups
+        self.counts = [Confusion(len(group), device) for group in groups]
+
+    def update(self, logits: Tensor, target: Tensor) -> None:
+        """Count logits [B, K, H, W] against labels [B, H, W]."""
         truth = target.long()
-        for group, count in zip(groups, counts, strict=True):
+        for group, count in zip(self.groups, self.counts, strict=True):
             count.update(logits[:, group.start : group.stop].argmax(1), truth - group.start)
-    totals = [accelerator.reduce(count.matrix, "sum") for count in counts]
-    return [cast(NDArray[np.int64], total.cpu().numpy()) for total in totals]
+
+
+def total(counts: Confusion, accelerator: Accelerator) -> NDArray[np.int64]:
+    """The matrix over all processes."""
+    return cast(NDArray[np.int64], accelerator.reduce(counts.matrix, "sum").cpu().numpy())

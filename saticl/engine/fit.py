@@ -14,9 +14,10 @@ from saticl.engine.resume import load_state, restore, save_progress
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
 from saticl.methods.phases import Phase
+from saticl.runs.journal import Epoch
 
-OnEpoch = Callable[[int, dict[str, float]], None]
-"""Receives the epoch and its numbers."""
+OnEpoch = Callable[[Epoch], None]
+"""Receives the record of an epoch."""
 
 
 def fit(step: Step, on_epoch: OnEpoch) -> Progress:
@@ -73,12 +74,12 @@ def run(episode: Episode, progress: Progress, on_epoch: OnEpoch) -> None:
     while not episode.is_finished(progress):
         epoch = progress.epoch + 1
         seed.seed_everything(step.seed, step.task.step, step.accelerator.process_index, epoch)
-        numbers = train_epoch(episode, progress, epoch)
+        record = train_epoch(episode, progress, epoch)
         progress.epoch = epoch
         if episode.is_due(progress):
-            numbers |= validate(episode, progress)
-        step.journal.write("epoch", epoch=epoch, **numbers)
-        on_epoch(epoch, numbers)
+            record = record.model_copy(update={"validation": validate(episode, progress)})
+        step.journal.write_epoch(record)
+        on_epoch(record)
         save_progress(episode, progress)
 
 

@@ -1,76 +1,77 @@
-"""Scores of a finished step against the full truth: one function for the end of `train` and for `test`.
+"""Scores and maps of a trained step on prepared tiles: for the end of `train` and for `test`."""
 
-That both call it is why the number `train` prints is the number `test` prints.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import nn
 
-from saticl.engine.checkpoint import StepInfo
-from saticl.engine.evaluate import restricted_confusions
+from saticl.engine.evaluate import Restricted, total
+from saticl.engine.predictor import Predictor, class_map
+from saticl.metrics.confusion import Confusion
+from saticl.runs.scores import Unseen
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
-from saticl.tiles.loaders import evaluation_loader
+from saticl.tiles.loaders import EvaluationLoader, evaluation_loader
 from saticl.tiles.manifest import Manifest
-from saticl.transforms.normalize import Normalize
 
 
-def score_tiles(
-    accelerator: Accelerator,
-    segmenter: nn.Module,
-    info: StepInfo,
-    root: Path,
-    manifest: Manifest,
-    tiles: Sequence[Tile],
-    *,
-    unseen: Literal["background", "ignore"] = "background",
-    batch_size: int,
-    num_workers: int,
-) -> NDArray[np.int64]:
-    """Confusion matrix [K, K], rows truth, over the pixels of all tiles, each pixel of a scene once.
+@dataclass(frozen=True)
+class ScoredTiles:
+    """What a step is scored on, and how it is read."""
 
-    Labels are those of all classes seen so far; classes of later steps are background or ignored, as `unseen` says.
+    root: Path
+    manifest: Manifest
+    tiles: Sequence[Tile]
+    unseen: Unseen
+    """What pixels of classes of later steps count as."""
+    batch_size: int
+    num_workers: int
+
+    def image(self, tile: Tile) -> Path:
+        """The file of a tile's image."""
+        return self.manifest.locate(self.root, tile.image)
+
+    def loader(self, by: Predictor, owned: bool, rank: int = 0, world: int = 1) -> EvaluationLoader:
+        """This rank's tiles with the labels of all classes seen so far; `owned`: of every pixel of a scene once."""
+        table, channels = by.task.eval_table(self.unseen), len(by.bands)
+        dataset = TileDataset(self.root, self.tiles, table, self.manifest, channels, owned=owned, fill=by.info.mean)
+        return evaluation_loader(dataset, self.batch_size, self.num_workers, rank, world)
+
+
+def count(predictor: Predictor, on: ScoredTiles, groups: Sequence[range] = ()) -> list[NDArray[np.int64]]:
+    """Confusion matrix [K, K], rows truth, over all pixels of the tiles, each pixel of a scene once, in one pass.
+
+    Behind it one for each group of output indices among themselves (`Restricted`). Over all processes.
     """
-    (matrix,) = score_tiles_restricted(
-        accelerator,
-        segmenter,
-        info,
-        root,
-        manifest,
-        tiles,
-        [range(info.task.num_seen)],
-        unseen=unseen,
-        batch_size=batch_size,
-        num_workers=num_workers,
-    )
-    return matrix
+    accelerator = predictor.accelerator
+    counts, restricted = Confusion(predictor.task.num_seen, predictor.device), Restricted(groups, predictor.device)
+    loader = on.loader(predictor, True, accelerator.process_index, accelerator.num_processes)
+    for output, target in predictor.outputs(loader):
+        counts.update(class_map(predictor.decode(output)).long(), target)
+        restricted.update(output.logits, target)
+    return [total(one, accelerator) for one in (counts, *restricted.counts)]
 
 
-def score_tiles_restricted(
-    accelerator: Accelerator,
-    segmenter: nn.Module,
-    info: StepInfo,
-    root: Path,
-    manifest: Manifest,
-    tiles: Sequence[Tile],
-    groups: Sequence[range],
-    *,
-    unseen: Literal["background", "ignore"] = "background",
-    batch_size: int,
-    num_workers: int,
-) -> list[NDArray[np.int64]]:
-    """As `score_tiles`, a matrix for each group of output indices, with truth and arg-max limited to the group."""
-    segmenter.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    normalize = Normalize(info.mean, info.std).to(accelerator.device)
-    table, channels = info.task.eval_table(unseen), len(info.bands)
-    dataset = TileDataset(root, tiles, table, manifest, channels, augment=None, owned=True, fill=info.mean)
-    rank, world = accelerator.process_index, accelerator.num_processes
-    loader = evaluation_loader(dataset, batch_size, num_workers, rank, world)
-    return restricted_confusions(segmenter, loader, normalize, accelerator, groups)
+class TileMap(NamedTuple):
+    """A tile as a step sees it: output indices, uint8, of the height and width of the tile itself."""
+
+    tile: Tile
+    predicted: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+
+
+def maps(predictor: Predictor, on: ScoredTiles, rank: int = 0, world: int = 1) -> Iterator[TileMap]:
+    """Class maps of whole tiles, in their order; with several processes of this rank's share.
+
+    Tiles at the edge of a scene that is smaller than a tile are padded for the network; their maps are not.
+    """
+    mine = iter(on.tiles[rank::world])
+    for probabilities, target in predictor.over(on.loader(predictor, False, rank, world)):
+        pairs = zip(class_map(probabilities).cpu().numpy(), target.cpu().numpy(), strict=True)
+        for predicted, truth in pairs:
+            tile = next(mine)
+            own = slice(tile.window.height), slice(tile.window.width)
+            yield TileMap(tile, predicted[own], truth[own].astype(np.uint8))

@@ -19,8 +19,8 @@ class Phase:
     optimizer: OptimizerOptions | None = None
     scheduler: SchedulerOptions | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Factors on the learning rate by the beginning of a parameter's name, such as `student.classifier.` or `method.`; of
-    several that fit, the longest counts, and 0 freezes. Parameters without a factor have 1."""
+    """Factors on the learning rate by the beginning of a parameter's name, such as `student.classifier.` or `method.`;
+    of several that fit, the longest counts, and 0 freezes. Parameters without a factor have 1."""
 
     def rate(self, parameter: str) -> float:
         """The factor of one parameter, named as in the learner: `student.` or `method.` and its own name."""

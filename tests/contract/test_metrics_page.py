@@ -6,17 +6,19 @@ from pathlib import Path
 import pytest
 
 from saticl import config
-from saticl.display.figures.curves import COSTS
 from saticl.display.tables import SUMMARY_LABELS
 from saticl.metrics.incremental import against_joint, over_steps
 from saticl.metrics.scores import MEASURES, score_groups
+from saticl.runs.journal import Costs
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([a-z0-9_]+)`", PAGE))
 RUN = over_steps([[0.5, 0.5], [0.5, 0.5, 0.5]], (2, 1))
+COSTS = set(Costs.model_fields)
 SUMMARY = {**RUN.summary, **against_joint(RUN, [0.5] * 3, (2, 1)).summary}
 OTHERS = {
     "test", "accuracy", "offline", "summary", "classes", "restricted", "forgetting", "joint", "_with_background",
+    "format", "unseen", "costs",
 }  # fmt: skip
 """Names that are no score: a command, a task, parts of a file."""
 

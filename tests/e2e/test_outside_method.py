@@ -123,7 +123,7 @@ def test_it_trains_is_killed_between_its_phases_and_ends_with_the_same_weights(
     folder = tmp_path / "whole/potsdam/222a/folded-adapter"
     events = [json.loads(line) for line in (folder / "step-1" / "journal.jsonl").read_text().splitlines()]
     epochs = [event for event in events if event["event"] == "epoch"]
-    moves_of_first_phase = sum(int(event["iterations"]) for event in epochs[:2])
+    moves_of_first_phase = sum(int(event["costs"]["iterations"]) for event in epochs[:2])
 
     killed = train(package, tiny_tiles, tmp_path / "killed", KILL_AT_MOVE=str(moves_of_first_phase + 1))
     assert killed.returncode == -signal.SIGKILL

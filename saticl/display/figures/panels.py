@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saticl.display.figures.canvas import INK, PALE, blank, drawn, hex_colour, readable
 from saticl.display.figures.class_colours import BLACK, colour_map
-from saticl.labels import Colour
+from saticl.labels import IGNORE, Colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,6 @@ Classes = NDArray[np.uint8]
 Row = tuple[Picture, Classes, Classes, Classes | None]
 """Image, truth, prediction, and the prediction of the previous step if there is one."""
 
-IGNORE = 255
 WRONG: Colour = (215, 25, 70)
 CELL = 2.3
 """Inches per map."""

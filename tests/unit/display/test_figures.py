@@ -22,6 +22,7 @@ from saticl.display.figures.canvas import count_text
 from saticl.display.figures.class_colours import GREY
 from saticl.display.figures.panels import WRONG
 from saticl.metrics.scores import Scores, score, score_groups
+from saticl.runs.journal import Costs, Epoch, Validation
 
 NAMES = ("background", "impervious_surfaces", "building", "low_vegetation", "tree", "car")
 COLOURS = [(128, 128, 128), (255, 255, 255), (0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0)]
@@ -50,8 +51,12 @@ def scores(num_classes: int) -> Scores:
     return score(matrix, names, score_groups((num_classes - 1, 1) if num_classes > 2 else (2,)))
 
 
-def epoch(number: int, **values: float | None) -> dict[str, object]:
-    return {"event": "epoch", "epoch": number, "loss": 1.0, "ce": 0.7, "kd": 0.3, "lr": 1e-3, **values}
+def epoch(number: int, scores: Validation | None = None) -> Epoch:
+    costs = Costs(images_per_s=10, seconds=1, iterations=10, peak_memory_mb=100)
+    return Epoch(epoch=number, loss=1.0, lr=1e-3, terms={"ce": 0.7, "kd": 0.3}, validation=scores, costs=costs)
+
+
+BEST = Validation(miou=0.5, f1=0.6, old_miou=NAN, new_miou=0.5, best=True)
 
 
 DRAWINGS: dict[str, Callable[[Path], Path]] = {
@@ -61,10 +66,8 @@ DRAWINGS: dict[str, Callable[[Path], Path]] = {
     "classes": lambda path: class_scores_figure(scores(6), COLOURS, ["class_5"], path),
     "classes of two": lambda path: class_scores_figure(scores(2), COLOURS[:2], ["class_1"], path),
     "classes of twenty": lambda path: class_scores_figure(scores(20), COLOURS * 4, ["class_19"], path),
-    "curves": lambda path: curves_figure(
-        [{"event": "start"}, epoch(1), epoch(2, val_miou=0.5, val_f1=0.6, val_old_miou=None, best=1.0), epoch(3)], path
-    ),
-    "curves of one epoch": lambda path: curves_figure([epoch(1, val_miou=0.5, best=1.0)], path),
+    "curves": lambda path: curves_figure([epoch(1), epoch(2, BEST), epoch(3)], path),
+    "curves of one epoch": lambda path: curves_figure([epoch(1, BEST)], path),
     "curves of nothing": lambda path: curves_figure([], path),
     "steps": lambda path: steps_figure(
         [[0.8, 0.6], [NAN, 0.5], [0.8, 0.55]], ["0: building, " * 9, "1: tree", "all"], ["step 0", "step 1"], path

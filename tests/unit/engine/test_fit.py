@@ -12,6 +12,7 @@ from saticl.methods.base import Method, Network
 from saticl.methods.phases import Phase
 from saticl.methods.rotation import Rotated
 from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
+from saticl.runs.journal import Epoch
 from saticl.types import Batch, Terms
 from tests.steps import TASK, Batches, ignore, make_method, make_step
 from tests.toy import ToySegmenter
@@ -61,7 +62,7 @@ def test_consolidate_starts_from_the_best_weights_not_the_last(
     monkeypatch.setattr("saticl.engine.state.Progress.observe", lambda progress, score: progress.epoch == 1)
     step = make_step(tmp_path, make_method(Looks))
     after: list[dict[str, Tensor]] = []
-    fit.fit(step, lambda epoch, numbers: after.append(weights(step.student)))
+    fit.fit(step, lambda epoch: after.append(weights(step.student)))
 
     last, best = seen
     torch.testing.assert_close(last, after[1], rtol=0, atol=0)
@@ -182,9 +183,9 @@ def test_phases_have_budgets_optimisers_and_rates_of_their_own(tmp_path: Path) -
     step = make_step(tmp_path, make_method(TwoPhases))
     states.append(weights(step.student))
 
-    def note(epoch: int, numbers: dict[str, float]) -> None:
+    def note(epoch: Epoch) -> None:
         states.append(weights(step.student))
-        rates.append(numbers["lr"])
+        rates.append(epoch.lr)
 
     progress = fit.fit(step, note)
 
@@ -239,7 +240,7 @@ def test_the_next_phase_starts_from_the_best_weights_of_the_one_before(
         return original(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fit, "start", noted)
-    fit.fit(step, lambda epoch, numbers: ended.append(weights(step.student)))
+    fit.fit(step, lambda epoch: ended.append(weights(step.student)))
 
     torch.testing.assert_close(started[1], ended[0], rtol=0, atol=0)
 
@@ -249,8 +250,8 @@ def test_a_step_of_two_phases_resumes_to_the_same_weights(killed_after: int, tmp
     whole = make_step(tmp_path / "whole", make_method(TwoPhases))
     fit.fit(whole, ignore)
 
-    def kill(epoch: int, numbers: dict[str, float]) -> None:
-        if epoch == killed_after + 1:
+    def kill(epoch: Epoch) -> None:
+        if epoch.epoch == killed_after + 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saticl.runs.journal import Journal
+from saticl.errors import InvalidRecord
+from saticl.runs.journal import Costs, Epoch, Journal, Validation
 
 
 @pytest.fixture
@@ -93,3 +94,64 @@ def test_resuming_forgets_later_epochs_and_keeps_events_of_no_epoch(journal: Jou
         ("note", None),
     ]
     assert list(journal.path.parent.iterdir()) == [journal.path]
+
+
+EPOCH = Epoch(
+    epoch=3,
+    loss=1.5,
+    lr=0.01,
+    terms={"ce": 1.0, "loss": 0.5},
+    validation=Validation(miou=0.5, f1=0.6, old_miou=float("nan"), new_miou=0.5, best=True),
+    costs=Costs(images_per_s=10, seconds=2, iterations=5, peak_memory_mb=float("nan")),
+)
+
+
+def test_an_epoch_keeps_terms_scores_and_costs_apart_whatever_a_term_is_called(journal: Journal) -> None:
+    journal.write("start")
+    journal.write_epoch(EPOCH)
+
+    _, event = journal.read()
+    (epoch,) = journal.epochs()
+
+    assert (event["event"], event["format"], event["epoch"], event["loss"]) == ("epoch", 1, 3, 1.5)
+    assert event["terms"] == {"ce": 1.0, "loss": 0.5}
+    assert event["validation"]["old_miou"] is None
+    assert event["costs"]["iterations"] == 5
+    assert np.isnan(epoch.costs.peak_memory_mb)
+    assert epoch.terms == EPOCH.terms
+    assert epoch.validation is not None
+    assert epoch.validation.best
+
+
+def test_an_epoch_without_a_validation_says_so(journal: Journal) -> None:
+    journal.write_epoch(EPOCH.model_copy(update={"validation": None}))
+
+    assert journal.read()[0]["validation"] is None
+    assert journal.epochs()[0].validation is None
+    assert "validation" not in journal.epochs()[0].numbers()
+
+
+def test_the_numbers_to_draw_are_grouped_and_without_bookkeeping() -> None:
+    numbers = EPOCH.numbers()
+
+    assert numbers.keys() == {"loss", "lr", "terms", "validation", "costs"}
+    assert numbers["terms"] == EPOCH.terms
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[1]", "{}", '{"event": "epoch"', "\x00\x00"])
+def test_a_damaged_line_is_named_with_what_to_do(line: str, journal: Journal) -> None:
+    journal.write_epoch(EPOCH)
+    with journal.path.open("a") as file:
+        file.write(line + "\n")
+    journal.write_epoch(EPOCH)
+
+    with pytest.raises(InvalidRecord, match=r"Line 2 of .*journal.jsonl is damaged: delete that line"):
+        journal.epochs()
+
+
+def test_an_epoch_of_another_version_is_named_with_what_to_do(journal: Journal) -> None:
+    journal.write("start")
+    journal.write("epoch", epoch=1, loss=0.5, ce=0.5, val_miou=0.1)
+
+    with pytest.raises(InvalidRecord, match=r"Line 2 of .* another version of saticl .*train the step again\."):
+        journal.epochs()

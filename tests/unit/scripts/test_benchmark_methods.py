@@ -13,6 +13,10 @@ from typer.testing import CliRunner
 
 from saticl.cli import app
 from saticl.errors import InvalidOptions, UnknownName
+from saticl.runs.journal import Epoch
+from saticl.runs.steps import StepsRecord, write_steps
+from tests import trained
+from tests.trained import epoch, info
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 NAN = float("nan")
@@ -37,16 +41,23 @@ def words(tiles: Path, output: Path, *more: str) -> list[str]:
     return ["--data-root", str(tiles), "--task=222a", "--output", str(output), *more]
 
 
-def finish(plan: object, run: object, summary: dict[str, float | None], seconds: float = 3.0) -> None:
+def finish(
+    plan: object, run: object, summary: dict[str, float | None], seconds: float = 3.0, **options: object
+) -> None:
     """Leave what a finished run leaves, as far as the benchmark reads it."""
+    folder = plan.folder(run)  # type: ignore[attr-defined]
+    groups = [["building"], ["tree"], ["car"]]
     for step in range(3):
-        folder = plan.folder(run) / f"step-{step}"  # type: ignore[attr-defined]
-        folder.mkdir(parents=True)
-        (folder / "model.safetensors").touch()
-        epoch = {"event": "epoch", "epoch": 1, "seconds": (step > 0) * seconds + 1, "iterations": 2.0}
-        epoch["peak_memory_mb"] = 100.0 * (3 - step)
-        (folder / "journal.jsonl").write_text(json.dumps({"event": "start"}) + "\n" + json.dumps(epoch) + "\n")
-    plan.scores(run).write_text(json.dumps({"summary": summary}))  # type: ignore[attr-defined]
+        spent = epoch(seconds=(step > 0) * seconds + 1, memory=100.0 * (3 - step))
+        trained.write_step(folder, info(step, groups=groups), (spent,), seed=run.seed, **options)  # type: ignore[attr-defined]
+    values = {name: NAN if value is None else value for name, value in summary.items()}
+    write_steps(
+        folder,
+        StepsRecord(
+            split="test", unseen="background", steps=(0, 1, 2), groups=("0", "1", "2", "all"), miou=(),
+            miou_with_background=(), classes=(), summary=values, forgetting=None, joint=None, restricted=None,
+        ),
+    )  # fmt: skip
 
 
 def test_every_method_runs_with_every_seed_and_repetitions_count_once(
@@ -179,25 +190,43 @@ def test_its_child_processes_leave_their_words_in_the_log(script: ModuleType, tm
     assert "nowhere" in text.splitlines()[1]
 
 
-def test_time_is_that_of_later_steps_and_memory_that_of_the_worst(table: ModuleType) -> None:
-    def epoch(seconds: float | None, memory: float | None) -> dict[str, float | None]:
-        return {"seconds": seconds, "iterations": 10.0, "peak_memory_mb": memory}
+def test_runs_of_a_method_that_differ_by_more_than_their_seed_are_no_table(
+    script: ModuleType,
+    tiny_tiles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = words(tiny_tiles, tmp_path, "--methods", "ft", "--seeds", "1", "2")
+    plan, (first, second) = script.parse(arguments)
+    finish(plan, first, {"final": 0.5})
+    finish(plan, second, {"final": 0.6}, optimizer={"lr": 0.5})
+    monkeypatch.setattr(script, "call", pytest.fail)
 
-    first, later = [epoch(1, 500)], [epoch(9, 100), epoch(2, 200), epoch(3, 300)]
+    assert script.main(arguments) == 2
+    assert "differ by more than their seed: step 0: optimizer.lr is 0.001, 0.5" in capsys.readouterr().err
+
+
+def test_a_run_whose_records_are_damaged_counts_as_failed_and_its_log_says_why(
+    script: ModuleType, tiny_tiles: Path, tmp_path: Path
+) -> None:
+    plan, (run,) = script.parse(words(tiny_tiles, tmp_path, "--methods", "ft"))
+    finish(plan, run, {})
+    plan.scores(run).write_text("{")
+
+    assert script.execute(plan, run).numbers is None
+    assert "steps-test.json is damaged" in plan.log(run).read_text()
+
+
+def test_time_is_that_of_later_steps_and_memory_that_of_the_worst(table: ModuleType) -> None:
+    def spent(seconds: float, memory: float) -> Epoch:
+        return epoch(seconds=seconds, memory=memory, iterations=10)
+
+    first, later = [spent(1, 500)], [spent(9, 100), spent(2, 200), spent(3, 300)]
 
     assert table.costs([first, later]) == {"seconds_per_iteration": 0.3, "peak_memory_mb": 500}
     assert table.costs([first])["seconds_per_iteration"] == 0.1
-    assert all(math.isnan(value) for value in table.costs([[epoch(None, None)]]).values())
-
-
-@pytest.mark.parametrize(
-    ("values", "mean", "deviation"),
-    [([], NAN, NAN), ([NAN], NAN, NAN), ([0.5], 0.5, NAN), ([0.5, NAN], 0.5, NAN), ([1.0, 3.0], 2.0, math.sqrt(2))],
-)
-def test_mean_and_deviation_skip_the_unknown(
-    values: list[float], mean: float, deviation: float, table: ModuleType
-) -> None:
-    assert table.spread(values) == pytest.approx((mean, deviation), nan_ok=True)
+    assert all(math.isnan(value) for value in table.costs([[spent(NAN, NAN)]]).values())
 
 
 def test_the_tables_say_the_same_in_every_format(table: ModuleType) -> None:

@@ -1,0 +1,76 @@
+"""Run folders: which steps of a run are finished, and where they are.
+
+A run is `<output>/<dataset>/<task>/<name>`; its steps are `step-0`, `step-1` and so on below it. A step is finished
+when its folder has a checkpoint, which is written last of all.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from saticl.errors import InvalidCheckpoint
+from saticl.runs.step import StepInfo, read_info
+
+MODEL_FILE = "model.safetensors"
+METHOD_FILE = "method.safetensors"
+JOURNAL_FILE = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trained step on disk."""
+
+    folder: Path
+    info: StepInfo
+
+    @property
+    def step(self) -> int:
+        """Its number."""
+        return self.info.step
+
+    @property
+    def model(self) -> Path:
+        """Its checkpoint."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def previous(self) -> Path:
+        """Where the step before it lies, if it was trained in the same run."""
+        return step_folder(self.folder.parent, self.step - 1)
+
+
+def step_folder(run: Path, step: int) -> Path:
+    """Where a step of a run lies."""
+    return run / f"step-{step}"
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a step's folder is sealed."""
+    return (folder / MODEL_FILE).is_file()
+
+
+def find_steps(run: Path, wanted: int | str | None) -> list[Finished]:
+    """Finished steps in order: the last (None), one, or "all" of a run's folder; or the step whose folder was named.
+
+    Raises:
+        InvalidCheckpoint: nothing finished there, or not the wanted step.
+    """
+    if is_finished(run):
+        return [Finished(run, read_info(run / MODEL_FILE))]
+    found = _numbered(run)
+    if not found:
+        raise InvalidCheckpoint(
+            f"{run} holds no finished step: train one first, or point --run to <output>/<dataset>/<task>/<name>."
+        )
+    if wanted is None:
+        wanted = max(found)
+    if wanted != "all" and wanted not in found:
+        finished = ", ".join(map(str, sorted(found)))
+        raise InvalidCheckpoint(f"{run} has no finished step {wanted}; finished: {finished}.")
+    chosen = sorted(found) if wanted == "all" else [int(wanted)]
+    return [Finished(found[step], read_info(found[step] / MODEL_FILE)) for step in chosen]
+
+
+def _numbered(run: Path) -> dict[int, Path]:
+    """Folders of finished steps by number; other folders that begin with `step-` are none of ours."""
+    folders = {path.parent.name.removeprefix("step-"): path.parent for path in run.glob(f"step-*/{MODEL_FILE}")}
+    return {int(number): folder for number, folder in folders.items() if number.isdecimal()}

@@ -1,0 +1,82 @@
+"""What a checkpoint says of itself: read from the header of its file, without torch and without its weights."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+
+from saticl.errors import InvalidCheckpoint
+from saticl.labels import Colour
+from saticl.options import FrozenOptions, ModelOptions
+from saticl.runs.records import unusable
+from saticl.tasks import Protocol, Task
+
+KEY = "saticl"
+"""Name of the description in the metadata of the file."""
+
+GREY: Colour = (128, 128, 128)
+"""The artificial background in maps."""
+
+
+class StepInfo(FrozenOptions):
+    """Metadata of a checkpoint: all that is needed to rebuild the network and to read its outputs.
+
+    Checkpoints of format 1, written before 2026-11-21, are refused: train those steps again.
+    """
+
+    format: Literal[2] = 2
+    version: str
+    dataset: str
+    classes: tuple[str, ...]
+    colours: tuple[Colour, ...]
+    """By dataset label, as `classes`."""
+    protocol_name: str
+    groups: tuple[tuple[str, ...], ...]
+    background: str | None
+    step: int
+    method: str
+    model: ModelOptions
+    bands: tuple[str, ...]
+    mean: tuple[float, ...]
+    """Per band: what every step of the run subtracts. Later steps take it from the first."""
+    std: tuple[float, ...]
+    image_size: int
+    """Side of the training views, which some encoders are built for."""
+    precision: str
+    """accelerate's name of the precision it was trained in; scored in the same one."""
+
+    @property
+    def task(self) -> Task:
+        """The protocol at the step this checkpoint finished."""
+        return Task(self.classes, Protocol(self.protocol_name, self.groups, self.background), self.step)
+
+    @property
+    def output_colours(self) -> list[Colour]:
+        """Colours by output index; an artificial background is grey."""
+        by_name = dict(zip(self.classes, self.colours, strict=True))
+        return [by_name.get(name, GREY) for name in self.task.names]
+
+
+def read_info(path: Path) -> StepInfo:
+    """Metadata of a checkpoint file.
+
+    Raises:
+        InvalidCheckpoint: the file is missing, broken, not one of ours, or of another format.
+    """
+    if not path.is_file():
+        raise InvalidCheckpoint(f"There is no checkpoint {path}: train that step first.")
+    try:
+        with safe_open(path, framework="numpy") as archive:
+            text = (archive.metadata() or {})[KEY]
+        content = json.loads(text)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InvalidCheckpoint(
+            f"{path} is not a checkpoint of this program, or it is damaged ({type(error).__name__}): "
+            "delete its folder and train that step again."
+        ) from error
+    try:
+        return StepInfo.model_validate(content)
+    except ValidationError as error:
+        raise InvalidCheckpoint(f"{path} {unusable(error)}: train that step again.") from error

@@ -1,0 +1,202 @@
+"""A trained step as an object gives the same numbers however it is asked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from saticl.engine import scoring
+from saticl.engine.checkpoint import load_model, save_model
+from saticl.engine.predictor import Predictor, class_map, scoring_accelerator
+from saticl.engine.scoring import ScoredTiles
+from saticl.errors import InvalidOptions, NonFiniteWeights
+from saticl.methods.finetuning import FineTuning
+from saticl.models.segmenter import Segmenter
+from saticl.runs.folder import MODEL_FILE
+from saticl.runs.step import KEY, StepInfo
+from saticl.tiles.index import read_index
+from saticl.tiles.manifest import Manifest
+from saticl.types import Batch, Output
+from tests.prepared import HEIGHT, WIDTH, write_prepared
+from tests.trained import COLOURS, info
+
+IMAGES = torch.randint(0, 256, (3, 3, 40, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def segmenter(about: StepInfo) -> Segmenter:
+    """An untrained network of that step, with weights that do not depend on the order of tests."""
+    torch.manual_seed(0)
+    return Segmenter(about.model, len(about.bands), about.task.head_sizes, about.image_size)
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Path:
+    """The folder of a finished second step."""
+    about = info(1, mean=(90.0, 100.0, 110.0), std=(40.0, 50.0, 60.0))
+    save_model(tmp_path / "step-1" / MODEL_FILE, segmenter(about).state_dict(), about)
+    return tmp_path / "step-1"
+
+
+def by_hand(folder: Path, images: Tensor) -> Tensor:
+    """Probabilities without the predictor."""
+    network, about = load_model(folder / MODEL_FILE)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (about.mean, about.std))
+    with torch.no_grad():
+        logits: Tensor = network.eval()((images.float() - mean) / std).logits
+    return logits.softmax(1)
+
+
+def test_an_opened_step_knows_all_about_itself(step: Path) -> None:
+    predictor = Predictor.open(step)
+
+    assert predictor.names == ("background", "building", "tree", "car")
+    assert predictor.colours == [(128, 128, 128), *COLOURS]
+    assert predictor.bands == ("red", "green", "blue")
+    assert (predictor.task.step, predictor.info.precision) == (1, "no")
+
+
+def test_raw_images_become_probabilities_and_class_maps(step: Path) -> None:
+    predictor = Predictor.open(step)
+
+    probabilities, classes = predictor.probabilities(IMAGES), predictor.classes(IMAGES)
+
+    assert probabilities.shape == (3, 4, 40, 24)
+    assert probabilities.dtype == torch.float32
+    torch.testing.assert_close(probabilities.cpu(), by_hand(step, IMAGES), rtol=1e-4, atol=1e-6)
+    assert classes.dtype == torch.uint8
+    assert classes.equal(probabilities.argmax(1).to(torch.uint8))
+    assert not probabilities.requires_grad
+
+
+def test_a_loader_gives_what_its_batches_give_one_by_one(step: Path) -> None:
+    predictor, labels = Predictor.open(step), torch.arange(3)
+
+    given = list(predictor.over([Batch(IMAGES[:2], labels[:2]), Batch(IMAGES[2:], labels[2:])]))
+
+    assert torch.cat([target for _, target in given]).tolist() == [0, 1, 2]
+    torch.testing.assert_close(torch.cat([one for one, _ in given]), predictor.probabilities(IMAGES))
+
+
+def test_live_objects_give_what_the_folder_gives_and_keep_their_mode(step: Path) -> None:
+    opened = Predictor.open(step)
+    network, about = load_model(step / MODEL_FILE)
+    network.train()
+
+    live = Predictor.of(network, about, scoring_accelerator())
+
+    assert live.probabilities(IMAGES).equal(opened.probabilities(IMAGES))
+    assert network.training
+    assert live.network is network
+
+
+def test_the_method_that_trained_it_says_how_scores_become_probabilities(
+    step: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reversed_scores(cls: type[FineTuning], output: Output) -> Tensor:
+        return (-output.logits).softmax(1)
+
+    plain = Predictor.open(step).probabilities(IMAGES)
+    monkeypatch.setattr(FineTuning, "decode", classmethod(reversed_scores))
+    other = Predictor.open(step)
+
+    assert other.classes(IMAGES).equal(plain.argmin(1).to(torch.uint8))
+    ((probabilities, _),) = other.over([Batch(IMAGES, torch.zeros(3))])
+    assert class_map(probabilities).equal(plain.argmin(1).to(torch.uint8))
+
+
+def test_a_step_is_applied_in_the_precision_it_was_trained_in(tmp_path: Path) -> None:
+    results = {}
+    for precision in ("no", "bf16", "fp16"):
+        about = info(1, precision=precision)
+        save_model(tmp_path / precision / MODEL_FILE, segmenter(about).state_dict(), about)
+        results[precision] = Predictor.open(tmp_path / precision).probabilities(IMAGES)
+        assert results[precision].dtype == torch.float32
+
+    assert not results["bf16"].equal(results["no"])
+    torch.testing.assert_close(results["bf16"], results["no"], rtol=0.1, atol=0.02)
+    if not torch.cuda.is_available():
+        assert results["fp16"].equal(results["no"])  # a CPU has none
+
+
+def test_images_with_other_bands_are_refused(step: Path) -> None:
+    predictor = Predictor.open(step)
+
+    for images in (IMAGES[:, :2], IMAGES[0]):
+        with pytest.raises(InvalidOptions, match="bands red, green, blue"):
+            predictor.probabilities(images)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_not_finite_are_neither_sealed_nor_opened(value: float, tmp_path: Path) -> None:
+    about = info(1)
+    weights = segmenter(about).state_dict()
+    weights["heads.1.bias"][0] = value
+    path = tmp_path / "step-1" / MODEL_FILE
+
+    with pytest.raises(NonFiniteWeights, match=r"heads\.1\.bias .*: lower --optimizer.lr or set --trainer.clip"):
+        save_model(path, weights, about)
+    assert not path.exists()
+    path.parent.mkdir()
+    save_file(weights, path, {KEY: about.model_dump_json()})
+    with pytest.raises(NonFiniteWeights, match=r"heads\.1\.bias"):
+        Predictor.open(path.parent)
+
+
+def scored(root: Path, batch_size: int = 3) -> ScoredTiles:
+    tiles = [tile for tile in read_index(root) if tile.split == "test"]
+    return ScoredTiles(root, Manifest.load(root), tiles, "background", batch_size, 0)
+
+
+def potsdam(tmp_path: Path, root: Path) -> Predictor:
+    """A step on the tiles of `write_prepared`."""
+    names = Manifest.load(root).class_names
+    about = info(1, classes=names, colours=[[0, 0, 0]] * 6, groups=[names[:2], names[2:4]])
+    save_model(tmp_path / "step-1" / MODEL_FILE, segmenter(about).state_dict(), about)
+    return Predictor.open(tmp_path / "step-1")
+
+
+def test_every_pixel_counts_once_and_groups_are_counted_among_themselves(tiny_tiles: Path, tmp_path: Path) -> None:
+    predictor = potsdam(tmp_path, tiny_tiles)
+
+    whole, pair = scoring.count(predictor, scored(tiny_tiles), [range(1, 3)])
+    (again,) = scoring.count(predictor, scored(tiny_tiles, batch_size=1))
+
+    scenes = json.loads((tiny_tiles / "dataset.json").read_text())["scenes"]
+    counts = np.sum([scene["counts"] for scene in scenes if scene["split"] == "test"], axis=0)
+    assert whole.sum() == counts.sum()
+    assert whole.sum(1)[1:].tolist() == counts[:4].tolist()
+    assert pair.sum(1).tolist() == counts[:2].tolist()
+    assert np.array_equal(whole, again)
+
+
+def test_the_group_of_all_classes_gives_what_is_counted_for_all(tiny_tiles: Path, tmp_path: Path) -> None:
+    whole, group = scoring.count(potsdam(tmp_path, tiny_tiles), scored(tiny_tiles), [range(5)])
+
+    assert np.array_equal(whole, group)
+
+
+def test_maps_have_the_size_of_their_tiles_even_where_a_scene_is_smaller(tmp_path: Path) -> None:
+    write_prepared(tmp_path / "tiles", size=128)
+    predictor, on = potsdam(tmp_path, tmp_path / "tiles"), scored(tmp_path / "tiles")
+
+    (one,) = scoring.maps(predictor, on)
+
+    assert one.tile is on.tiles[0]
+    assert one.predicted.shape == one.truth.shape == (HEIGHT, WIDTH)
+    assert one.predicted.dtype == one.truth.dtype == np.uint8
+
+
+def test_the_ranks_share_the_maps(tiny_tiles: Path, tmp_path: Path) -> None:
+    predictor, on = potsdam(tmp_path, tiny_tiles), scored(tiny_tiles)
+
+    whole = {one.tile.id: one.predicted for one in scoring.maps(predictor, on)}
+    parts = [{one.tile.id: one.predicted for one in scoring.maps(predictor, on, rank, 2)} for rank in range(2)]
+
+    assert [*whole] == [tile.id for tile in on.tiles]
+    assert {*parts[0]} | {*parts[1]} == {*whole}
+    assert not {*parts[0]} & {*parts[1]}
+    assert all(np.array_equal(whole[name], part[name]) for part in parts for name in part)
