@@ -273,6 +273,16 @@ def test_overwriting_with_a_source_that_is_not_there_keeps_what_was(raw: Path, t
     assert digests(tmp_path / "tiles") == before
 
 
+def test_a_choice_may_be_written_in_any_case_and_its_default_spelled_out(raw: Path, tmp_path: Path) -> None:
+    first = prepared(raw, tmp_path / "tiles", channels="RGBIR")
+
+    again = prepared(raw, tmp_path / "tiles", channels="rgbir", labels="full")
+
+    assert again == first
+    assert first.bands == ("red", "green", "blue", "nir", "dsm")
+    assert (first.options["channels"], first.options["labels"]) == ("rgbir", "full")
+
+
 def test_a_mistyped_source_leaves_no_trace(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingRawData, match="does not exist"):
         prepare(config(tmp_path / "gone", tmp_path / "tiles"))

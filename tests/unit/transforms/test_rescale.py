@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -88,6 +89,21 @@ def test_any_number_of_bands_of_any_type_and_any_shape(extent: tuple[int, int], 
         assert view.flags.c_contiguous
         outside = labels == IGNORE
         assert (view[outside] == (100.5 if dtype == "float32" else 100)).all()
+
+
+def test_only_what_is_seen_is_resized(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, mask = numbered(400, 400)
+    resized: list[int] = []
+    resize = cv2.resize
+    monkeypatch.setattr(
+        cv2, "resize", lambda pixels, *a, **k: resized.append(max(pixels.shape)) or resize(pixels, *a, **k)
+    )
+
+    for seed in range(20):
+        crop(image, mask, 32, 0.5, 2, seed)
+
+    assert len(resized) == 40
+    assert max(resized) <= 64
 
 
 def test_the_same_key_gives_the_same_view() -> None:
