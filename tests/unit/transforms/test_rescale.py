@@ -47,6 +47,26 @@ def test_scales_span_the_whole_range() -> None:
     assert 115 < max(spans) <= 128, "half as large: twice as much is seen"
 
 
+@pytest.mark.parametrize(("factor", "span"), [(2, 16), (0.5, 64)])
+def test_a_larger_factor_shows_less(factor: float, span: int) -> None:
+    view, _ = crop(*numbered(400, 400), 32, factor, factor)
+
+    assert np.ptp(view[..., 0]) == pytest.approx(span, abs=2)
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(0.5, 10), (1, 20), (1.5, 30), (3, 48)])
+def test_a_small_image_is_scaled_too(factor: float, shown: int) -> None:
+    _, labels = crop(*numbered(20, 20), 48, factor, factor)
+
+    assert ((labels != IGNORE).sum(0).max(), (labels != IGNORE).sum(1).max()) == (shown, shown)
+
+
+def test_crops_reach_both_ends_of_the_image() -> None:
+    firsts = [int(crop(*numbered(36, 36), 32, 1, 1, seed)[0][0, 0, 0]) for seed in range(60)]
+
+    assert set(firsts) == set(range(5))
+
+
 def test_what_a_small_image_does_not_fill_is_ignored_and_holds_the_fill_at_either_end() -> None:
     image, mask = numbered(20, 90)
     firsts = set()
