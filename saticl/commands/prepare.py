@@ -87,7 +87,7 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str
         "dataset": adapter.title,
         "description": hashlib.sha256(description).hexdigest()[:16] if is_described else None,
         "src": str(config.src.resolve()),
-        "channels": None if config.channels is None else chosen["channels"],
+        "channels": chosen["channels"] if config.channels else None,
         "tile_size": config.tile_size,
         "overlap": config.overlap,
         "dsm": config.dsm,
