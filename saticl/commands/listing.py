@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -28,7 +29,7 @@ def datasets() -> list[Record]:
             "summary": adapter.summary,
             "bands": list(adapter.bands),
             "classes": [entry.name for entry in adapter.classes],
-            "choices": {choice.flag: _offer(choice) for choice in adapter.choices},
+            "choices": [_offer(choice) for choice in adapter.choices],
             "tasks": [protocol.name for protocol in _protocols(adapter)],
         }
         for adapter in raw.DATASETS
@@ -80,10 +81,9 @@ def table(records: Iterable[Record]) -> Table:
     return result
 
 
-def _offer(choice: Choice) -> str:
-    """What `prepare` takes for it, the default first."""
-    words = "" if choice.is_switch else f"{' or '.join(map(str, choice.values))}: "
-    return words + choice.summary
+def _offer(choice: Choice) -> Record:
+    """A choice that `prepare` takes; its first value is the default."""
+    return {"flag": choice.flag, "values": list(choice.values), "summary": choice.summary}
 
 
 def _protocols(adapter: Adapter) -> list[Protocol]:
@@ -103,8 +103,16 @@ def _task(dataset: str, protocol: Protocol) -> Record:
     }
 
 
+def _usage(offer: Mapping[str, Any]) -> str:
+    """A choice in short: --channels rgb|irrg|rgbir, or only the flag of a switch."""
+    words = [value for value in offer["values"] if isinstance(value, str)]
+    return f"{offer['flag']} {'|'.join(words)}".rstrip()
+
+
 def _cell(value: object) -> str:
-    """A value as text: steps on lines of their own, nothing as a dash."""
+    """A value as text: steps and choices on lines of their own, nothing as a dash."""
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "\n".join(_usage(offer) for offer in value)
     if isinstance(value, list) and value and isinstance(value[0], list):
         return "\n".join(f"{step}: {', '.join(group)}" for step, group in enumerate(value))
     if isinstance(value, list):

@@ -8,6 +8,7 @@ the same bytes. Running again does what is left to do.
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -19,7 +20,7 @@ from saticl.config import PrepareConfig
 from saticl.cutting.executor import cut_scenes
 from saticl.cutting.scene import Recipe
 from saticl.datasets import find
-from saticl.datasets.base import DatasetAdapter, Request, Scene
+from saticl.datasets.base import DatasetAdapter, Request, Scene, Value
 from saticl.datasets.folder import Folder
 from saticl.display.console import console
 from saticl.errors import InvalidOptions, InvalidRaster, MissingTiles
@@ -45,12 +46,13 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     grid(1, 1, config.tile_size, config.overlap)  # refuses an overlap that does not fit
     shard = _shard(config.shard)
     adapter = find(config.dataset)
-    options = _options(config, adapter)
+    request = _request(config)
+    options = _options(config, adapter, adapter.chosen(request))
     is_same = _is_begun_alike(config, options)
     manifest = _finished(config.dst) if is_same else None
     if manifest is not None and not config.src.exists():
         return _announced(manifest, config.dst)  # the raw imagery may be gone once everything is cut
-    scenes = adapter.scenes(config.src, _request(config))
+    scenes = adapter.scenes(config.src, request)
     if manifest is not None and [entry.id for entry in manifest.scenes] == [scene.id for scene in scenes]:
         return _announced(manifest, config.dst)
     if not is_same:
@@ -77,7 +79,7 @@ def _request(config: PrepareConfig) -> Request:
     return Request({name: value for name, value in choices.items() if value}, config.crs, config.allow_missing)
 
 
-def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Record:
+def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Record:
     """All that changes the tiles, as it is written into every part."""
     is_described = isinstance(adapter, Folder)
     description = Path(config.dataset).read_bytes() if is_described else b""
@@ -85,11 +87,11 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter) -> Record:
         "dataset": adapter.title,
         "description": hashlib.sha256(description).hexdigest()[:16] if is_described else None,
         "src": str(config.src.resolve()),
-        "channels": config.channels,
+        "channels": chosen["channels"] if config.channels else None,
         "tile_size": config.tile_size,
         "overlap": config.overlap,
         "dsm": config.dsm,
-        "labels": config.labels or "full",  # as folders that were begun earlier say it
+        "labels": chosen.get("labels", "full"),  # also where there is no choice, as folders begun earlier say it
         "crs": config.crs,
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from saticl.datasets.base import Choice, ClassInfo, DatasetAdapter, Request, Scene
+from saticl.datasets.base import Choice, ClassInfo, DatasetAdapter, Request, Scene, Value
 from saticl.datasets.description import Description, load, placeholders
 from saticl.errors import InvalidOptions, MissingRawData
 from saticl.geo.palette import ExactPalette, IndexPalette, Palette, distinct_colours
@@ -68,6 +68,12 @@ class Folder(DatasetAdapter):
         """Read a description; raises InvalidOptions or UnknownName where it cannot be used."""
         return cls(load(path), path.stem, path.parent)
 
+    def chosen(self, request: Request) -> dict[str, Value]:
+        """See DatasetAdapter."""
+        if request.choices.get("dsm") and self.description.dsm is None:
+            raise InvalidOptions(f"--dsm needs a pattern `dsm` in the description of {self.title}.")
+        return super().chosen(request)
+
     def scenes(self, root: Path, request: Request) -> list[Scene]:
         """See DatasetAdapter; an id is made of the values of the placeholders."""
         self._check(root, request)
@@ -90,8 +96,6 @@ class Folder(DatasetAdapter):
     def _check(self, root: Path, request: Request) -> None:
         if not root.is_dir():
             raise MissingRawData(f"The folder {root} does not exist; expected in it: {self.description.images}.")
-        if request.choices.get("dsm") and self.description.dsm is None:
-            raise InvalidOptions(f"--dsm needs a pattern `dsm` in the description of {self.title}.")
         if request.crs is not None:
             parse_crs(request.crs)
 

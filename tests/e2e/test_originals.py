@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from saticl.geo import raster
+from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import read_index
+from saticl.tiles.manifest import Manifest, Statistics
+from saticl.transforms import augment
+from saticl.views import Views
 from tests.e2e.test_training import invoke
 from tests.originals import SHAPES, write_originals
+
+OTHER = Statistics(mean=(7.0,) * 3, std=(1.0,) * 3)
 
 OPTIONS = [
     "--model.encoder=test_resnet",
@@ -72,3 +78,33 @@ def test_without_a_size_the_crops_are_asked_for(folder: Path) -> None:
     assert code == 2
     assert "keep their own shapes: say with --image-size how large" in " ".join(text.split())
     assert not (folder / "none").exists()
+
+
+def test_training_varies_images_as_the_manifest_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = Views(symmetries="none", crop="scale", scale=(0.75, 1.25))
+    write_originals(tmp_path, views)
+    used: list[Views] = []
+    geometry = augment._geometry
+    monkeypatch.setattr(augment, "_geometry", lambda size, views: used.append(views) or geometry(size, views))
+
+    code, text = invoke(
+        "train", "--data-root", tmp_path / "tiles", "--output-folder", tmp_path / "runs", "--image-size=64", *OPTIONS
+    )
+
+    assert code == 0, text
+    assert used == [views]
+
+
+def test_scoring_fills_what_has_no_data_with_the_mean_of_the_model(
+    run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder's own mean would not become zero in a model that was trained on another one."""
+    manifest = Manifest.load(folder / "tiles")
+    monkeypatch.setattr(Manifest, "load", lambda root: manifest.model_copy(update={"statistics": OTHER}))
+    opened: list[TileDataset] = []
+    monkeypatch.setattr(TileDataset, "__len__", lambda self: opened.append(self) or len(self.tiles))
+
+    code, text = invoke("test", "--run", run, "--task.step=1", "--num-workers=0", "--panels=1", "--predictions")
+
+    assert code == 0, text
+    assert {one.fill for one in opened} == {manifest.statistics.mean}

@@ -273,6 +273,25 @@ def test_overwriting_with_a_source_that_is_not_there_keeps_what_was(raw: Path, t
     assert digests(tmp_path / "tiles") == before
 
 
+def test_a_choice_may_be_written_in_any_case_and_its_default_spelled_out(raw: Path, tmp_path: Path) -> None:
+    first = prepared(raw, tmp_path / "tiles", channels="RGBIR")
+
+    again = prepared(raw, tmp_path / "tiles", channels="rgbir", labels="full")
+
+    assert again == first
+    assert first.bands == ("red", "green", "blue", "nir", "dsm")
+    assert (first.options["channels"], first.options["labels"]) == ("rgbir", "full")
+
+
+def test_an_empty_choice_is_none(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "images: '2_Ortho_RGB/{name}_RGB.tif'\nmasks: '1_DSM/dsm_{name}.tif'\nbands: [a, b, c]\nclasses: {a: 30}\n"
+    )
+
+    with pytest.raises(MissingRawData, match="files of own are missing"):
+        prepare(config(raw, tmp_path / "tiles", dataset=str(tmp_path / "own.yaml"), channels="", labels="", dsm=False))
+
+
 def test_a_mistyped_source_leaves_no_trace(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingRawData, match="does not exist"):
         prepare(config(tmp_path / "gone", tmp_path / "tiles"))

@@ -1,6 +1,8 @@
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from saticl.commands import listing
 from saticl.datasets.base import Choice, DatasetAdapter, Request, Scene
@@ -48,11 +50,22 @@ def test_a_value_that_is_not_offered_is_refused_with_those_that_are() -> None:
 def test_the_list_of_datasets_shows_their_choices() -> None:
     offers = {str(row["dataset"]): row["choices"] for row in listing.datasets()}
 
-    assert offers["potsdam"] == {
-        "--channels": "rgb or irrg or rgbir: which images, by their bands",
-        "--labels": "full or eroded: masks with class boundaries, or without (ignored there)",
-        "--dsm": "add the surface model as a last band",
-    }
-    assert offers["folder"] == {
-        "--dsm": "add the surface model as a last band, where the description has a pattern `dsm`"
-    }
+    assert offers["potsdam"] == [
+        {"flag": "--channels", "values": ["rgb", "irrg", "rgbir"], "summary": "which images, by their bands"},
+        {
+            "flag": "--labels",
+            "values": ["full", "eroded"],
+            "summary": "masks with class boundaries, or without (ignored there)",
+        },
+        {"flag": "--dsm", "values": [False, True], "summary": "add the surface model as a last band"},
+    ]
+    assert [offer["flag"] for offer in offers["folder"]] == ["--dsm"]  # type: ignore[attr-defined]
+
+
+def test_the_table_of_datasets_shows_choices_as_they_are_typed() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(listing.table(listing.datasets()))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+
+    for line in ("--channels rgb|irrg|rgbir", "--labels full|eroded", "--dsm "):
+        assert line in text

@@ -15,7 +15,8 @@ from saticl.datasets.potsdam import Potsdam
 from saticl.datasets.vaihingen import Vaihingen
 from saticl.errors import InvalidRaster
 from saticl.geo.palette import encode
-from tests.raw import labels, potsdam_scene, vaihingen_scene, whole
+from saticl.geo.raster import write
+from tests.raw import HERE, labels, potsdam_scene, vaihingen_scene, whole
 from tests.unit.datasets.test_folder import described, raw  # noqa: F401 - a fixture
 
 PARTIAL = Request(allow_missing=True)
@@ -113,3 +114,13 @@ def test_a_number_below_and_one_above_all_known_ones_are_unknown(tmp_path: Path,
 
     with pytest.raises(InvalidRaster, match=r"2 pixels of 2 values .* such as -5 \(1 pixels\): add it to"):
         whole(adapter.scenes(raw, Request())[0])
+
+
+def test_values_of_no_class_are_counted_over_the_whole_of_a_tall_mask(tmp_path: Path, raw: Path) -> None:  # noqa: F811
+    mask = np.zeros((1, 1100, 4), np.uint8)
+    mask[0, [0, 1, 511, 512, 513, 1023, 1024, 1099], 2] = 9
+    write_mask(raw / "A/masks/one.png", mask)
+    write(raw / "A/images/one.tif", np.zeros((3, 1100, 4), np.uint8), HERE, None)
+
+    with pytest.raises(InvalidRaster, match=r"has 8 pixels of 1 value .* such as 9 \(8 pixels\)"):
+        whole(described(tmp_path, classes={"house": 0, "street": 1}, ignore=[]).scenes(raw, Request())[0])

@@ -9,10 +9,10 @@ from saticl.datasets.base import Request
 from saticl.datasets.potsdam import Potsdam
 from saticl.datasets.reader import open_scene
 from saticl.geo.imagery import open_image
-from saticl.geo.raster import write
+from saticl.geo.raster import parse_crs, write
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE
-from tests.raw import HERE, potsdam_scene, transform_of
+from tests.raw import HERE, potsdam_scene, transform_of, world_file
 
 WINDOW = Window(10, 20, 30, 40)
 
@@ -76,3 +76,28 @@ def test_a_world_file_beside_the_mask_serves_the_scene(tmp_path: Path) -> None:
 
     with open_scene(scene) as reader:
         assert reader.transform.almost_equals(transform_of(2, 10), 1e-6)
+
+
+def test_the_place_is_that_of_the_image_before_the_mask_before_the_surface_model(tmp_path: Path) -> None:
+    potsdam_scene(tmp_path, 2, 10)
+    image = tmp_path / "2_Ortho_RGB/top_potsdam_2_10_RGB.tif"
+    world_file(tmp_path / "5_Labels_all/top_potsdam_2_10_label.tif", 3, 11)
+    world_file(tmp_path / "1_DSM/dsm_potsdam_02_10.tif", 4, 12)
+    (scene,) = Potsdam().scenes(tmp_path, Request({"dsm": True}, allow_missing=True))
+
+    with open_scene(scene) as reader:
+        assert reader.transform.almost_equals(transform_of(2, 10), 1e-6)
+    image.with_suffix(".tfw").unlink()
+    with open_scene(scene) as reader:
+        assert reader.transform.almost_equals(transform_of(3, 11), 1e-6)
+    with open_scene(replace(scene, mask=None)) as reader:
+        assert reader.transform.almost_equals(transform_of(4, 12), 1e-6)
+
+
+def test_the_coordinate_system_of_a_file_goes_before_the_fallback(tmp_path: Path) -> None:
+    write(tmp_path / "image.tif", np.zeros((1, 20, 30), np.uint8), transform_of(2, 10), parse_crs("EPSG:25832"))
+    write(tmp_path / "bare.tif", np.zeros((1, 20, 30), np.uint8), transform_of(2, 10), None)
+
+    for name, crs, expected in (("image", "EPSG:32633", 25832), ("bare", "EPSG:32633", 32633), ("bare", None, None)):
+        with open_image(str(tmp_path / f"{name}.tif"), ("a",), crs=crs) as reader:
+            assert (reader.crs and reader.crs.to_epsg()) == expected

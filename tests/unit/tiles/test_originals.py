@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from affine import Affine
 
 from saticl.errors import InvalidRaster, MissingTiles
 from saticl.geo import raster
@@ -77,6 +78,13 @@ def test_files_outside_the_roots_are_refused(folder: Path, name: str, words: str
         open_dataset(folder, [replace(first, image=name)])[0]
 
 
+def test_names_below_a_root_may_have_colons(folder: Path) -> None:
+    manifest = Manifest.load(folder / "tiles")
+
+    assert manifest.locate(Path("tiles"), "voc:a/b:c.jpg") == Path("tiles/../photos/a/b:c.jpg")
+    assert manifest.locate(Path("tiles"), "a/b.tif") == Path("tiles/a/b.tif")
+
+
 def test_a_truncated_photograph_is_an_error_and_not_grey(folder: Path) -> None:
     path = folder / "photos" / "JPEGImages" / "2007_000000.jpg"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -94,6 +102,14 @@ def test_a_photograph_of_other_bands_and_a_mask_of_colours_are_refused(folder: P
         open_dataset(folder, [first])[0]
     with pytest.raises(InvalidRaster, match=r"000001\.png holds 3 bands of uint8, but the mask of a tile is one band"):
         open_dataset(folder, [second])[0]
+
+
+def test_a_photograph_of_another_type_is_refused(folder: Path) -> None:
+    path = folder / "photos" / "JPEGImages" / "2007_000000.jpg"
+    raster.write(path, np.zeros((3, *SHAPES[0]), np.uint16), Affine.identity(), None)
+
+    with pytest.raises(InvalidRaster, match=r"holds 3 bands of uint16, but 3 of uint8 are expected"):
+        open_dataset(folder)[0]
 
 
 def test_a_tile_without_a_mask_is_ignored_everywhere(folder: Path) -> None:

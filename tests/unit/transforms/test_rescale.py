@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -47,6 +48,26 @@ def test_scales_span_the_whole_range() -> None:
     assert 115 < max(spans) <= 128, "half as large: twice as much is seen"
 
 
+@pytest.mark.parametrize(("factor", "span"), [(2, 16), (0.5, 64)])
+def test_a_larger_factor_shows_less(factor: float, span: int) -> None:
+    view, _ = crop(*numbered(400, 400), 32, factor, factor)
+
+    assert np.ptp(view[..., 0]) == pytest.approx(span, abs=2)
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(0.5, 10), (1, 20), (1.5, 30), (3, 48)])
+def test_a_small_image_is_scaled_too(factor: float, shown: int) -> None:
+    _, labels = crop(*numbered(20, 20), 48, factor, factor)
+
+    assert ((labels != IGNORE).sum(0).max(), (labels != IGNORE).sum(1).max()) == (shown, shown)
+
+
+def test_crops_reach_both_ends_of_the_image() -> None:
+    firsts = [int(crop(*numbered(36, 36), 32, 1, 1, seed)[0][0, 0, 0]) for seed in range(60)]
+
+    assert set(firsts) == set(range(5))
+
+
 def test_what_a_small_image_does_not_fill_is_ignored_and_holds_the_fill_at_either_end() -> None:
     image, mask = numbered(20, 90)
     firsts = set()
@@ -89,6 +110,21 @@ def test_any_number_of_bands_of_any_type_and_any_shape(extent: tuple[int, int], 
         assert view.flags.c_contiguous
         outside = labels == IGNORE
         assert (view[outside] == (100.5 if dtype == "float32" else 100)).all()
+
+
+def test_only_what_is_seen_is_resized(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, mask = numbered(400, 400)
+    resized: list[int] = []
+    resize = cv2.resize
+    monkeypatch.setattr(
+        cv2, "resize", lambda pixels, *a, **k: resized.append(max(pixels.shape)) or resize(pixels, *a, **k)
+    )
+
+    for seed in range(20):
+        crop(image, mask, 32, 0.5, 2, seed)
+
+    assert len(resized) == 40
+    assert max(resized) <= 64
 
 
 def test_the_same_key_gives_the_same_view() -> None:
