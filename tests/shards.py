@@ -1,7 +1,7 @@
-"""One shard of `prepare` that learns late what the others do: started several times by tests/unit/cutting/test_race.py.
+"""One shard of `prepare` that learns late what the others do: tests/unit/cutting/test_race.py starts several.
 
-python -m tests.shards RAW DST SHARD DELAY OVERLAP [overwrite]: waits DELAY seconds between looking at the folder and
-beginning to work in it, as a slow file system would.
+python -m tests.shards RAW DST SHARD DELAY [overwrite]: waits DELAY seconds between looking at the folder and beginning
+to work in it, as a slow file system would.
 """
 
 import sys
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from saticl.commands import prepare as command
-from saticl.config import PrepareConfig
+from tests.cutting import config
 
 look = command.state_of
 
 
-def main(raw: str, dst: str, shard: str, delay: str, overlap: str, *flags: str) -> None:
+def main(raw: str, dst: str, shard: str, delay: str, *flags: str) -> None:
     """Prepare one shard."""
 
     def late(*arguments: Any) -> str:
@@ -24,14 +24,7 @@ def main(raw: str, dst: str, shard: str, delay: str, overlap: str, *flags: str) 
         return found
 
     command.state_of = late
-    options = {
-        "tile_size": 32,
-        "overlap": overlap,
-        "jobs": 1,
-        "allow_missing": True,
-        "overwrite": "overwrite" in flags,
-    }
-    command.prepare(PrepareConfig.model_validate({"src": Path(raw), "dst": Path(dst), "shard": shard} | options))
+    command.prepare(config(Path(raw), Path(dst), shard=shard, overwrite="overwrite" in flags))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def test_every_block_is_told_as_soon_as_it_is_done(blocks: list[Block], recipe: 
 def test_any_executor_will_do(blocks: list[Block], recipe: Recipe) -> None:
     told = Told(recipe)
 
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(1) as threads:
         cut_blocks(blocks, recipe, threads, told)
 
     assert sorted(told.lines) == sorted((block.scene.id, block.tiles) for block in blocks)

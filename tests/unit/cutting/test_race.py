@@ -28,8 +28,7 @@ def start(raw: Path, dst: Path, delays: tuple[float, ...], *flags: str) -> None:
     shards = [(f"{number}/{len(delays)}", str(delay)) for number, delay in enumerate(delays, start=1)]
     command = [sys.executable, "-m", "tests.shards", str(raw), str(dst)]
     started = [
-        subprocess.Popen([*command, *shard, "8", *flags], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-        for shard in shards
+        subprocess.Popen([*command, *shard, *flags], cwd=REPOSITORY, stdout=subprocess.DEVNULL) for shard in shards
     ]
     assert [process.wait(60) for process in started] == [0] * len(delays)
 

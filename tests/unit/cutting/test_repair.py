@@ -189,7 +189,7 @@ def test_a_disk_that_is_full_for_a_while_is_an_error_and_the_next_run_goes_on(
 
     with monkeypatch.context() as full:
         fill_disk(full, ending, range(30, 31) if ending == ".tif" else range(2, 3))
-        with pytest.raises(UnwritableFile, match="No space left on device.*make room"):
+        with pytest.raises(UnwritableFile, match=r"No space left on device.*make room"):
             prepare(config(raw, root))
 
     assert not (root / MANIFEST).exists()
