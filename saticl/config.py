@@ -97,7 +97,7 @@ class PrepareConfig(FrozenOptions):
         "full", description="masks with class boundaries, or without (ignored there)"
     )
     crs: str | None = Field(None, description="coordinate system where the source has none, such as EPSG:32633")
-    jobs: Count = Field(2, description="scenes cut at the same time")
+    jobs: Count = Field(2, description="blocks of scenes cut at the same time")
     shard: str | None = Field(None, description="do part i of n only, as i/n from 1/n to n/n, for job arrays")
     allow_missing: bool = Field(False, description="accept an incomplete download")
     overwrite: bool = Field(False, description="replace a dataset that was prepared with other options")
