@@ -2,7 +2,8 @@
 
     python scripts/bench_prepare.py [--size 6000] [--scenes 4] [--repeats 3]
 
-One process is compared with two on several scenes, and on a single one, whose blocks are shared. `plain` is the least that could be done with the same pixels: read them, map the colours, write them once.
+One process is compared with two on several scenes, and on a single one, whose blocks are shared. `plain` is the least
+that could be done with the same pixels: read them, map the colours, write them once.
 """
 
 import argparse
