@@ -4,6 +4,7 @@ SaticlError                 one sentence for the user; the command line prints i
 ├── InvalidOptions          options that contradict each other or the data
 ├── MissingRawData          the source folder is not what the dataset expects
 ├── InvalidRaster           a raster or mask that cannot be used: truncated, wrong size, unknown colours
+├── UnwritableFile          a file that did not reach the disk: no space, or no right to write
 ├── MissingTiles            the folder holds no (complete) prepared dataset
 ├── UnknownName             a task, class, method, encoder ... that does not exist
 ├── InvalidCheckpoint       weights or a step folder that is missing or does not fit
@@ -34,6 +35,10 @@ class MissingRawData(SaticlError):
 
 class InvalidRaster(SaticlError):
     """A raster or a mask that cannot be used."""
+
+
+class UnwritableFile(SaticlError):
+    """A file that did not reach the disk."""
 
 
 class MissingTiles(SaticlError):

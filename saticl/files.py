@@ -2,16 +2,31 @@
 
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
-from typing import SupportsFloat
+from typing import NamedTuple, Self, SupportsFloat
 from uuid import uuid4
 
 import numpy as np
 
+from saticl.errors import UnwritableFile
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What a JSON document may hold."""
+
+
+class Fingerprint(NamedTuple):
+    """What a file is recognised by."""
+
+    size: int
+    crc32: int
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        """The fingerprint of a file with this content."""
+        return cls(len(content), zlib.crc32(content))
 
 
 @contextmanager
@@ -30,9 +45,22 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file (text as UTF-8) so that no reader and no killed process ever leaves half of it."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    """Write a file (text as UTF-8) so that no reader ever sees half of it, and no killed process leaves half of it.
+
+    Raises UnwritableFile where not all of it reached the disk; what was there before then stays.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+            found = temporary.stat().st_size
+            if found != len(data):  # some file systems lose bytes without a word
+                raise OSError(f"only {found:,} of {len(data):,} bytes arrived")
+    except OSError as error:
+        raise UnwritableFile(
+            f"{path} cannot be written ({error.strerror or error}): make room on the disk or correct the rights of "
+            "the folder, then run the same command again."
+        ) from error
 
 
 def write_json(path: Path, value: object) -> None:

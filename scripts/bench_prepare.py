@@ -2,7 +2,8 @@
 
     python scripts/bench_prepare.py [--size 6000] [--scenes 4] [--repeats 3]
 
-`plain` is the least that could be done with the same pixels: read them, map the colours, write them once.
+One process is compared with two on several scenes, and on a single one, whose blocks are shared. `plain` is the least
+that could be done with the same pixels: read them, map the colours, write them once.
 """
 
 import argparse
@@ -57,6 +58,7 @@ def main() -> None:
         # In turn, so that what else the machine does disturbs both alike.
         pairs = [(run(many, root / "tiles", 1), run(many, root / "tiles", 2)) for _ in range(options.repeats)]
         serial, parallel = best([pair[0] for pair in pairs]), best([pair[1] for pair in pairs])
+        alone = best([run(one, root / "tiles", 2) for _ in range(options.repeats)])
         tiles = len(grid(options.size, options.size, 512, 112))
         result = {
             "size": options.size,
@@ -66,6 +68,7 @@ def main() -> None:
             "tiles": tiles,
             "tiles_per_s": round(tiles / single["seconds"], 1),
             "plain_seconds": round(min(plain(one, root) for _ in range(options.repeats)), 3),
+            "seconds_2_jobs_1_scene": alone["seconds"],
             "scenes": options.scenes,
             "seconds_1_job": serial["seconds"],
             "cpu_seconds_1_job": serial["cpu_seconds"],

@@ -1,69 +1,110 @@
 """`prepare`: raw imagery to tiles, an index and a manifest.
 
-Scenes are cut independently, in this process or in a pool; each leaves a part file. When all parts are there, whoever
-wrote the last one joins them in the order of the scenes, so that one process, many, and the shards of a job array give
-the same bytes. Running again does what is left to do.
+Scenes are cut in blocks of rows, in this process or in a pool; each block leaves a part file. When all parts are
+there, whoever wrote the last one joins them in the order of the scenes, so that one process, many, and the shards of a
+job array give the same bytes. Running again does what is left to do, and cuts anew what was lost or damaged.
 """
 
 import hashlib
-import json
-import shutil
 from collections.abc import Mapping
-from functools import reduce
-from operator import add
 from pathlib import Path
-from typing import Any
 
-from saticl import __version__
 from saticl.commands.summary import show_summary
 from saticl.config import PrepareConfig
-from saticl.cutting.executor import cut_scenes
-from saticl.cutting.scene import Recipe
+from saticl.cutting.blocks import Block
+from saticl.cutting.checks import damaged_files
+from saticl.cutting.executor import cut_blocks, local_executor, raise_failures
+from saticl.cutting.folder import begin, finished, reopen, state_of, sweep
+from saticl.cutting.join import join
+from saticl.cutting.recipe import Options, Recipe
+from saticl.cutting.survey import Failures, is_finished, survey_scenes, unfinished
 from saticl.datasets import find
 from saticl.datasets.base import DatasetAdapter, Request, Scene, Value
 from saticl.datasets.folder import Folder
 from saticl.display.console import console
-from saticl.errors import InvalidOptions, InvalidRaster, MissingTiles
-from saticl.files import write_json
-from saticl.geo.statistics import BandSums
+from saticl.display.cutting_bar import CuttingBar
+from saticl.errors import InvalidOptions, MissingTiles
 from saticl.geo.windows import grid
-from saticl.tasks import protocol_to_dict
-from saticl.tiles.index import INDEX, tile_from_dict, write_index
-from saticl.tiles.manifest import MANIFEST, ClassEntry, Manifest, ProtocolEntry, SceneEntry, Statistics
-
-OPTIONS = "prepare.json"
-"""What a folder is being prepared with; written first."""
-
-Record = dict[str, str | int | bool | None]
+from saticl.tiles.index import read_index
+from saticl.tiles.manifest import MANIFEST, Manifest
 
 
 def prepare(config: PrepareConfig) -> Manifest | None:
     """Cut the scenes of a dataset; returns the manifest, or None while other shards have scenes left to cut.
 
-    Raises MissingRawData for an incomplete download, InvalidRaster for scenes that cannot be used (after all others
-    have been cut), InvalidOptions for contradictions, and for a folder that was prepared with other options.
+    Raises MissingRawData for an incomplete download, InvalidRaster for scenes that cannot be used and UnwritableFile
+    for a full disk (after all others have been cut), InvalidOptions for contradictions, and for a folder that was
+    prepared with other options, MissingTiles where tiles are damaged and the raw imagery is gone.
     """
     grid(1, 1, config.tile_size, config.overlap)  # refuses an overlap that does not fit
     shard = _shard(config.shard)
     adapter = find(config.dataset)
     request = _request(config)
-    options = _options(config, adapter, adapter.chosen(request))
-    is_same = _is_begun_alike(config, options)
-    manifest = _finished(config.dst) if is_same else None
+    recipe = _recipe(config, adapter, adapter.chosen(request))
+    if config.dst.resolve() == config.src.resolve():
+        raise InvalidOptions(f"--src and --dst are the same folder {config.dst}: give the tiles one of their own.")
+    state = state_of(config.dst, recipe.options, config.overwrite)
+    manifest = finished(config.dst) if state == "same" else None
     if manifest is not None and not config.src.exists():
+        _check_without_source(config)
         return _announced(manifest, config.dst)  # the raw imagery may be gone once everything is cut
     scenes = adapter.scenes(config.src, request)
-    if manifest is not None and [entry.id for entry in manifest.scenes] == [scene.id for scene in scenes]:
-        return _announced(manifest, config.dst)
-    if not is_same:
-        _begin(config.dst, options)
-    recipe = Recipe(config.dst, config.tile_size, config.overlap, tuple(c.colour for c in adapter.classes), options)
-    cut_scenes([scene for scene in scenes[shard[0] :: shard[1]] if not recipe.is_done(scene.id)], recipe, config.jobs)
-    left = [scene for scene in scenes if not recipe.is_done(scene.id)]
-    if left:
-        console.print(f"This shard is done; {len(left)} scenes of other shards are left, then {MANIFEST} is written.")
+    if state != "same":
+        begin(config.dst, recipe.options)
+        if state == "other" and shard == (0, 1):
+            sweep(config.dst, keep=frozenset())  # nobody else works here: make room before, not after
+    return _cut(config, recipe, adapter, scenes, shard)
+
+
+def _cut(
+    config: PrepareConfig, recipe: Recipe, adapter: DatasetAdapter, scenes: list[Scene], shard: tuple[int, int]
+) -> Manifest | None:
+    survey = survey_scenes(scenes, recipe)
+    left, damaged = unfinished(survey.share(*shard), recipe)
+    if damaged:
+        console.print(_repairing(damaged), style="yellow", highlight=False, soft_wrap=True)
+        reopen(recipe.root)
+    failed = survey.failed | _cut_blocks(left, recipe, config.jobs)
+    raise_failures({scene.id: failed[scene.id] for scene in scenes if scene.id in failed})
+    if not all(is_finished(block, recipe) for block in left):
+        raise MissingTiles(
+            f"Tiles in {recipe.root} that were just written are gone or incomplete: make sure that the disk has room "
+            "and that nobody else writes there, then run the same command again."
+        )
+    of_others = {block.scene.id for block in survey.all() if not is_finished(block, recipe)}
+    if of_others:
+        number = len(of_others)
+        console.print(f"This shard is done; {number} scenes of other shards are left, then {MANIFEST} is written.")
         return None
-    return _announced(_join(scenes, recipe, adapter), config.dst)
+    manifest = finished(recipe.root)
+    if manifest is None or left or [entry.id for entry in manifest.scenes] != [scene.id for scene in scenes]:
+        manifest = join(list(survey.blocks.values()), recipe, adapter)
+    return _announced(manifest, recipe.root)
+
+
+def _cut_blocks(blocks: list[Block], recipe: Recipe, jobs: int) -> Failures:
+    if not blocks:
+        return {}
+    with local_executor(jobs, len(blocks)) as executor, CuttingBar(sum(block.tiles for block in blocks)) as bar:
+        return cut_blocks(blocks, recipe, executor, bar.finished)
+
+
+def _repairing(damaged: list[str]) -> str:
+    return f"{_number(damaged)} missing or damaged, such as {damaged[0]}: cut anew."
+
+
+def _check_without_source(config: PrepareConfig) -> None:
+    """Raises MissingTiles for tiles that only the raw imagery could bring back."""
+    damaged = damaged_files(config.dst, read_index(config.dst))
+    if damaged:
+        raise MissingTiles(
+            f"{_number(damaged)} missing or damaged in {config.dst}, such as {damaged[0]}: bring the raw imagery back "
+            f"to {config.src} and run the same command again, which cuts them anew."
+        )
+
+
+def _number(files: list[str]) -> str:
+    return "1 file is" if len(files) == 1 else f"{len(files):,} files are"
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -79,7 +120,12 @@ def _request(config: PrepareConfig) -> Request:
     return Request({name: value for name, value in choices.items() if value}, config.crs, config.allow_missing)
 
 
-def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Record:
+def _recipe(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Recipe:
+    colours = tuple(entry.colour for entry in adapter.classes)
+    return Recipe(config.dst, config.tile_size, config.overlap, colours, _options(config, adapter, chosen))
+
+
+def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Options:
     """All that changes the tiles, as it is written into every part."""
     is_described = isinstance(adapter, Folder)
     description = Path(config.dataset).read_bytes() if is_described else b""
@@ -94,111 +140,6 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str
         "labels": chosen.get("labels", "full"),  # also where there is no choice, as folders begun earlier say it
         "crs": config.crs,
     }
-
-
-def _is_begun_alike(config: PrepareConfig, options: Record) -> bool:
-    """Whether the folder holds work with these options; other work in it is refused, or may be replaced."""
-    if config.dst.resolve() == config.src.resolve():
-        raise InvalidOptions(f"--src and --dst are the same folder {config.dst}: give the tiles one of their own.")
-    begun = _begun(config.dst)
-    has_work = any((config.dst / name).exists() for name in ("tiles", "parts", MANIFEST))
-    if begun is None and has_work:
-        raise InvalidOptions(f"{config.dst} holds tiles or parts of unknown origin: give --dst an empty folder.")
-    if begun is not None and begun != options and has_work and not config.overwrite:
-        raise InvalidOptions(_difference(config.dst, begun, options))
-    return begun == options
-
-
-def _begin(root: Path, options: Record) -> None:
-    """Empty the folder of other work (and of nothing else) and note the options.
-
-    The manifest goes first, so that at no moment the folder looks complete.
-    """
-    for name in (MANIFEST, INDEX, OPTIONS):
-        (root / name).unlink(missing_ok=True)
-    for name in ("parts", "tiles"):
-        shutil.rmtree(root / name, ignore_errors=True)
-    write_json(root / OPTIONS, options)
-
-
-def _begun(root: Path) -> Record | None:
-    try:
-        content: Record = json.loads((root / OPTIONS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InvalidOptions(f"{root / OPTIONS} is damaged: delete the folder {root} and prepare it again.") from error
-    return content
-
-
-def _difference(root: Path, begun: Record, options: Record) -> str:
-    changes = (
-        f"{'the description' if name == 'description' else name} "
-        + ("has changed" if name == "description" else f"was {begun.get(name)} and is now {value}")
-        for name, value in options.items()
-        if begun.get(name) != value
-    )
-    return (
-        f"{root} was prepared with other options: {'; '.join(changes)}. "
-        "Choose another --dst, or add --overwrite to replace what is there."
-    )
-
-
-def _finished(root: Path) -> Manifest | None:
-    try:
-        return Manifest.load(root) if (root / INDEX).exists() else None
-    except MissingTiles:
-        return None
-
-
-def _join(scenes: list[Scene], recipe: Recipe, adapter: DatasetAdapter) -> Manifest:
-    """Join the parts into index and manifest, in the order of the scenes."""
-    parts = [_part(recipe, scene) for scene in scenes]
-    kinds = {(part["dtype"], tuple(part["bands"])): part["scene"]["id"] for part in parts}
-    if len(kinds) > 1:
-        shown = "; ".join(f"{scene}: {dtype} {', '.join(bands)}" for (dtype, bands), scene in kinds.items())
-        raise InvalidRaster(f"The scenes are of different types ({shown}): convert them to one type.")
-    write_index(recipe.root, (tile_from_dict(row) for part in parts for row in part["tiles"]))
-    manifest = Manifest(
-        version=__version__,
-        dataset=str(recipe.options["dataset"]),
-        classes=tuple(ClassEntry(name=entry.name, colour=entry.colour) for entry in adapter.classes),
-        background=adapter.background,
-        protocols={
-            protocol.name: ProtocolEntry.model_validate(protocol_to_dict(protocol)) for protocol in adapter.protocols
-        },
-        bands=tuple(parts[0]["bands"]),
-        dtype=parts[0]["dtype"],
-        statistics=_statistics(parts),
-        tile_size=recipe.tile_size,
-        overlap=recipe.overlap,
-        views=adapter.views,
-        options=recipe.options,
-        scenes=tuple(SceneEntry.model_validate(part["scene"]) for part in parts),
-    )
-    manifest.save(recipe.root)
-    return manifest
-
-
-def _part(recipe: Recipe, scene: Scene) -> dict[str, Any]:
-    path = recipe.part(scene.id)
-    try:
-        part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise MissingTiles(
-            f"{path} is damaged: delete it and run `prepare` again, which cuts that scene anew."
-        ) from error
-    if part["options"] != recipe.options:
-        raise InvalidOptions(_difference(path, part["options"], recipe.options))
-    return part
-
-
-def _statistics(parts: list[dict[str, Any]]) -> Statistics:
-    """Over the training scenes; over all where none is for training."""
-    chosen = [part for part in parts if part["scene"]["split"] == "train"] or parts
-    sums = (BandSums(p["sums"]["count"], tuple(p["sums"]["sums"]), tuple(p["sums"]["squares"])) for p in chosen)
-    total = reduce(add, sums)
-    return Statistics(mean=total.mean, std=total.std)
 
 
 def _announced(manifest: Manifest, root: Path) -> Manifest:

@@ -1,1 +1,1 @@
-"""From a raw scene to tiles on disk: strips of pixels, files, counts, and how scenes are shared by processes."""
+"""From raw scenes to tiles on disk: blocks of rows, strips of pixels, files, parts, and how processes share them."""

@@ -1,106 +1,117 @@
-"""Scenes cut one after another, or several at a time in spawned processes, with progress.
+"""Blocks cut by any `concurrent.futures` executor: this process, a pool of processes, or that of a cluster.
 
 A scene that cannot be used does not stop the others: what could be cut is kept, and the error names all that failed.
 """
 
 import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing.queues import SimpleQueue
+from typing import ParamSpec, TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from saticl.cutting.scene import OnRows, Recipe, cut_scene
-from saticl.cutting.worker import News, cut_in_worker, start_worker
-from saticl.datasets.base import Scene
-from saticl.display.console import console
+from saticl.cutting.blocks import Block
+from saticl.cutting.recipe import Recipe
+from saticl.cutting.survey import Failures
+from saticl.cutting.unit import cut_block, forget_block
 from saticl.errors import InvalidRaster, SaticlError
 
-POLL_S = 0.1
-"""Seconds between looks at what the processes report."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OnBlock = Callable[[str, int], None]
+"""Told after each finished block: the scene, and how many tiles were written."""
 
 
-def cut_scenes(scenes: list[Scene], recipe: Recipe, jobs: int) -> None:
-    """Cut scenes with so many processes; raises InvalidRaster naming the scenes that failed, after all others."""
-    if not scenes:
-        return
-    with _progress(len(scenes)) as report:
-        failed = _cut_here(scenes, recipe, report) if jobs == 1 else _cut_in_pool(scenes, recipe, jobs, report)
-    if failed:
-        first, *others = failed.values()
-        more = f" ({len(others)} more scenes failed: {', '.join(list(failed)[1:])})" if others else ""
-        raise InvalidRaster(f"{first}{more}") from first
+class InProcess(Executor):
+    """Does the work at once, in this process."""
 
-
-def _cut_here(scenes: list[Scene], recipe: Recipe, report: OnRows) -> dict[str, SaticlError]:
-    failed: dict[str, SaticlError] = {}
-    for scene in scenes:
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The finished future of a call."""
+        future: Future[T] = Future()
         try:
-            cut_scene(scene, recipe, report)
-        except InvalidRaster as error:
-            failed[scene.id] = error
-    return failed
-
-
-def _cut_in_pool(scenes: list[Scene], recipe: Recipe, jobs: int, report: OnRows) -> dict[str, SaticlError]:
-    context = multiprocessing.get_context("spawn")
-    news: SimpleQueue[News] = context.SimpleQueue()
-    pool = ProcessPoolExecutor(min(jobs, len(scenes)), context, start_worker, (news,))
-    try:
-        futures = {pool.submit(cut_in_worker, scene, recipe): scene for scene in scenes}
-        waiting: set[Future[None]] = set(futures)
-        while waiting:
-            _, waiting = wait(waiting, POLL_S)
-            while not news.empty():
-                report(*news.get())
-        return _errors(futures)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _errors(futures: dict[Future[None], Scene]) -> dict[str, SaticlError]:
-    failed: dict[str, SaticlError] = {}
-    for future, scene in futures.items():
-        error = future.exception()
-        if isinstance(error, BrokenProcessPool):
-            raise InvalidRaster(
-                f"A process ended unexpectedly while scenes such as {scene.id} were cut, perhaps for want of memory: "
-                "run the same command again with fewer --jobs; it resumes."
-            ) from error
-        if isinstance(error, SaticlError):
-            failed[scene.id] = error
-        elif error is not None:
-            raise error
-    return failed
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - a future carries whatever was raised
+            future.set_exception(error)
+        return future
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[OnRows]:
-    """A bar over the scenes with tiles per second and remaining time; a line per scene where output is no terminal."""
-    columns = (
-        TextColumn("scenes"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[last]}", style="dim"),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("scenes", total=total, rate="", last="")
-        shares: dict[str, float] = {}
-        tiles = 0
+def local_executor(jobs: int, blocks: int) -> Iterator[Executor]:
+    """This process for a single job or a single block, else a pool of spawned processes; what waits is given up."""
+    processes = min(jobs, blocks)
+    context = multiprocessing.get_context("spawn")
+    executor = InProcess() if processes < 2 else ProcessPoolExecutor(processes, context)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
-        def report(scene: str, new: int, share: float) -> None:
-            nonlocal tiles
-            tiles += new
-            shares[scene] = shares.get(scene, 0.0) + share
-            done = sum(part > 1 - 1e-9 for part in shares.values())
-            rate = tiles / (bar.tasks[task].elapsed or 1)
-            bar.update(task, completed=done, rate=f"{tiles} tiles, {rate:.0f}/s", last=scene)
-            if not console.is_terminal and shares[scene] > 1 - 1e-9:
-                console.print(f"{scene} cut ({done}/{total} scenes, {tiles} tiles)")
 
-        yield report
+def cut_blocks(blocks: Sequence[Block], recipe: Recipe, executor: Executor, report: OnBlock) -> Failures:
+    """Cut all blocks, in whatever order the executor likes; returns why scenes failed.
+
+    Nothing is left of a failed scene that was cut in this call from files that turned out to be damaged; blocks
+    before a full disk are kept.
+    """
+    work = _Work(recipe, report)
+    waiting: dict[Future[None], Block] = {}
+    try:
+        for block in blocks:
+            if block.scene.id not in work.failed:
+                future = executor.submit(cut_block, block, recipe)
+                if future.done():  # at once where the executor is this process
+                    work.settle(future, block)
+                else:
+                    waiting[future] = block
+        for future in as_completed(waiting):
+            known = len(work.failed)
+            work.settle(future, waiting[future])
+            if len(work.failed) > known:
+                _cancel(waiting, waiting[future].scene.id)
+    except BrokenExecutor as error:
+        names = ", ".join(sorted({block.scene.id for block in blocks} - work.failed.keys())[:3])
+        raise InvalidRaster(
+            f"A process ended unexpectedly while scenes such as {names} were cut, perhaps because the memory was "
+            "full: run the same command again with fewer --jobs; it resumes."
+        ) from error
+    work.forget_damaged()
+    return work.failed
+
+
+def raise_failures(failed: Failures) -> None:
+    """Raise the first failure, with the names of all others, if there is one."""
+    if failed:
+        first, *others = failed.values()
+        more = f" ({len(others)} more scenes failed: {', '.join(list(failed)[1:])})" if others else ""
+        raise type(first)(f"{first}{more}") from first
+
+
+class _Work:
+    """What came out so far."""
+
+    def __init__(self, recipe: Recipe, report: OnBlock) -> None:
+        self.failed: Failures = {}
+        self._recipe, self._report = recipe, report
+        self._cut: list[Block] = []
+
+    def settle(self, future: Future[None], block: Block) -> None:
+        try:
+            future.result()
+        except CancelledError:
+            return
+        except SaticlError as error:
+            self.failed.setdefault(block.scene.id, error)
+        else:
+            self._cut.append(block)
+            self._report(block.scene.id, block.tiles)
+
+    def forget_damaged(self) -> None:
+        for block in self._cut:
+            if isinstance(self.failed.get(block.scene.id), InvalidRaster):
+                forget_block(block, self._recipe)
+
+
+def _cancel(waiting: dict[Future[None], Block], scene: str) -> None:
+    for future, block in waiting.items():
+        if block.scene.id == scene:
+            future.cancel()

@@ -1,4 +1,4 @@
-"""Scenes as strips, one per row of tiles: the rows that strips share are kept, so every pixel is read once.
+"""Blocks as strips, one per row of tiles: the rows that strips share are kept, so a block reads every pixel once.
 
 Very wide scenes come in groups of columns, so that memory depends on the tile size and not on the raster.
 """
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from saticl.datasets.reader import Layers, Reading, SceneReader
+from saticl.geo.palette import Flags
 from saticl.geo.windows import Window, cores, grid
 
 STRIP_BYTES = 32 * 2**20
@@ -30,18 +31,34 @@ class Strip(NamedTuple):
     frame: Window
     """What of the scene `layers` holds."""
     layers: Layers
+    invalid: Flags | None
+    """Which of these pixels hold no data; None where all do."""
     fresh: Reading
-    """What no other strip counts: these parts of all strips are a partition of the scene."""
+    """What no other strip counts: these parts of all strips, over all blocks, are a partition of the scene."""
 
 
-def strips(reader: SceneReader, tile_size: int, overlap: int) -> Iterator[Strip]:
-    """Strips from top to bottom, group of columns by group of columns; together they hold every tile once."""
+class _Held(NamedTuple):
+    """The strip above, of which the next one shares some rows."""
+
+    frame: Window
+    layers: Layers
+    invalid: Flags | None
+
+
+def strips(reader: SceneReader, tile_size: int, overlap: int, block: range | None = None) -> Iterator[Strip]:
+    """Strips from top to bottom, group of columns by group of columns; together they hold every tile once.
+
+    `block` are the rows of tiles that are wanted; None: all of the scene.
+    """
     extent = reader.height, reader.width, tile_size, overlap
     cells = [Cell(*pair) for pair in zip(grid(*extent), cores(*extent), strict=True)]
     rows = [list(row) for _, row in groupby(cells, key=lambda cell: cell.window.row)]
+    chosen = range(len(rows)) if block is None else block
+    above = rows[chosen.start - 1][0].window if chosen.start else Window(0, 0, 0, 0)
     per_group = max(1, (_affordable_width(reader, tile_size) - overlap) // (tile_size - overlap))
     for first in range(0, len(rows[0]), per_group):
-        yield from _group(reader, [row[first : first + per_group] for row in rows])
+        group = [rows[row][first : first + per_group] for row in chosen]
+        yield from _group(reader, group, above.row + above.height)
 
 
 def crop(layers: Layers, window: Window) -> Layers:
@@ -57,19 +74,24 @@ def _affordable_width(reader: SceneReader, tile_size: int) -> int:
     return STRIP_BYTES // (per_pixel * tile_size)
 
 
-def _group(reader: SceneReader, rows: list[list[Cell]]) -> Iterator[Strip]:
-    held: Layers | None = None
-    top = bottom = 0
+def _group(reader: SceneReader, rows: list[list[Cell]], counted: int) -> Iterator[Strip]:
+    """Strips of some columns; what lies above row `counted` of the scene belongs to the block above."""
+    held: _Held | None = None
     for cells in rows:
         frame, owned = _hull([cell.window for cell in cells]), _hull([cell.core for cell in cells])
-        unread = Window(bottom, frame.col, frame.row + frame.height - bottom, frame.width)
+        top = frame.row if held is None else held.frame.row + held.frame.height
+        unread = Window(top, frame.col, frame.row + frame.height - top, frame.width)
         pixels = reader.read(unread)
-        layers = pixels.layers
+        layers, invalid = pixels.layers, pixels.invalid
         if held is not None:
-            layers = _stacked(crop(held, Window(frame.row - top, 0, bottom - frame.row, frame.width)), layers)
-        fresh = Window(0, owned.col - frame.col, unread.height, owned.width)
-        yield Strip(cells, frame, layers, _cropped(pixels, fresh))
-        held, top, bottom = layers, frame.row, frame.row + frame.height
+            shared = Window(frame.row, frame.col, top - frame.row, frame.width).relative_to(held.frame)
+            above = None if held.invalid is None else held.invalid[shared.slices]
+            invalid = _stacked_flags(above, invalid, (shared.height, unread.height), frame.width)
+            layers = _stacked(crop(held.layers, shared), layers)
+        new = max(counted - top, 0)
+        fresh = Window(new, owned.col - frame.col, unread.height - new, owned.width)
+        yield Strip(cells, frame, layers, invalid, _cropped(pixels, fresh))
+        held = _Held(frame, layers, invalid)
 
 
 def _hull(windows: list[Window]) -> Window:
@@ -83,6 +105,13 @@ def _cropped(pixels: Reading, window: Window) -> Reading:
         None if flags is None else flags[window.slices] for flags in (pixels.invalid, pixels.inexact, pixels.unknown)
     )
     return Reading(crop(pixels.layers, window), invalid, inexact, unknown)
+
+
+def _stacked_flags(above: Flags | None, below: Flags | None, heights: tuple[int, int], width: int) -> Flags | None:
+    if above is None and below is None:
+        return None
+    pair = zip((above, below), heights, strict=True)
+    return np.concatenate([np.zeros((height, width), np.bool_) if one is None else one for one, height in pair])
 
 
 def _stacked(above: Layers, below: Layers) -> Layers:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.io import MemoryFile
 
 from saticl.errors import InvalidOptions, InvalidRaster
-from saticl.files import replacing
+from saticl.files import Fingerprint, write_atomically
 from saticl.geo.windows import Window
 
 Array = NDArray[Any]
@@ -60,13 +61,16 @@ def read_bands(source: DatasetReader, bands: Sequence[int], window: Window, dtyp
 
 def read(path: Path | str) -> Array:
     """All bands of a tile [C, H, W], channels last in memory; raises InvalidRaster where it cannot be read."""
-    with rasterio.Env(**ONE_FILE), opened(path) as source:
-        pixels = np.empty((source.height, source.width, source.count), source.dtypes[0]).transpose(2, 0, 1)
-        try:
+    try:
+        with rasterio.Env(**ONE_FILE), _quiet(), rasterio.open(path) as source:
+            pixels = np.empty((source.height, source.width, source.count), source.dtypes[0]).transpose(2, 0, 1)
             source.read(out=pixels)
-        except RasterioIOError as error:
-            raise _damaged(source.name, error) from error
-        return pixels
+            return pixels
+    except RasterioIOError as error:
+        raise InvalidRaster(
+            f"The tile {path} is missing or damaged ({_cause(error)}): run the same `prepare` command again, which "
+            "cuts such tiles anew."
+        ) from error
 
 
 def read_valid(path: Path | str) -> NDArray[np.bool_]:
@@ -88,12 +92,36 @@ def write(
     crs: CRS | None,
     nodata: float | None = None,
     colours: Mapping[int, tuple[int, int, int]] | None = None,
-) -> None:
+    valid: NDArray[np.bool_] | None = None,
+) -> Fingerprint:
     """Write [C, H, W] as one block, ZSTD level 1 after a predictor, under a temporary name that is then renamed.
 
-    `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map. Raises InvalidRaster
-    where the file cannot be written.
+    `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map. `valid` [H, W] says
+    which pixels hold data; it is kept inside the file. Returns the size and the checksum of the file. Raises
+    InvalidRaster for what is no raster, UnwritableFile where the file did not reach the disk.
     """
+    profile = _profile(pixels, colours is not None) | {
+        "transform": None if transform.is_identity else transform,  # identity is no georeference
+        "crs": crs,
+        "nodata": nodata,
+    }
+    # Encoded in memory, because GDAL says nothing where the disk is full when it closes a file.
+    try:
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _quiet(), MemoryFile() as memory:
+            with memory.open(**profile) as target:
+                if colours is not None:
+                    target.write_colormap(1, dict(colours))
+                target.write(pixels)
+                if valid is not None:
+                    target.write_mask(valid)
+            content = bytes(memory.getbuffer())
+    except RasterioIOError as error:
+        raise InvalidRaster(f"{path} cannot be written ({_cause(error)}).") from error
+    write_atomically(path, content)
+    return Fingerprint.of(content)
+
+
+def _profile(pixels: Array, is_mask: bool) -> dict[str, Any]:
     bands, height, width = pixels.shape
     is_float = pixels.dtype.kind == "f"
     profile = {
@@ -102,26 +130,17 @@ def write(
         "width": width,
         "count": bands,
         "dtype": pixels.dtype,
-        "transform": None if transform.is_identity else transform,  # identity is no georeference
-        "crs": crs,
-        "nodata": nodata,
         "interleave": "pixel",
         "compress": "ZSTD",
         "zstd_level": 1,
         # Masks are runs of equal values, which differences only make longer.
-        "predictor": 1 if colours is not None else 3 if is_float else 2,
+        "predictor": 1 if is_mask else 3 if is_float else 2,
         "blockysize": height,
     }
-    if bands != 3 or pixels.dtype != np.uint8:
+    if not is_mask and (bands != 3 or pixels.dtype != np.uint8):
         # GDAL would call the fourth of four bands transparency, and near infrared is not.
-        profile |= {"photometric": "MINISBLACK", "alpha": "NO"} if colours is None else {}
-    try:
-        with replacing(path) as temporary, _quiet(), rasterio.open(temporary, "w", **profile) as target:
-            if colours is not None:
-                target.write_colormap(1, dict(colours))
-            target.write(pixels)
-    except RasterioIOError as error:
-        raise InvalidRaster(f"{path} cannot be written ({_cause(error)}): is the disk full?") from error
+        profile |= {"photometric": "MINISBLACK", "alpha": "NO"}
+    return profile
 
 
 def shifted(transform: Affine, row: int, col: int) -> Affine:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saticl.errors import MissingTiles
-from saticl.files import write_atomically
+from saticl.files import Fingerprint, write_atomically
 from saticl.geo.windows import Window
 from saticl.labels import Split
 
@@ -39,19 +39,27 @@ class Tile:
     ignored: int
     """Pixels with label 255."""
     invalid: int = 0
-    """Pixels without data, which the mask inside the image's file marks."""
+    """Pixels without data; where there are some, the image says in a mask of its own which they are."""
+    files: tuple[Fingerprint, ...] = ()
+    """Size and checksum of image, mask and heights, in this order; empty where they were not recorded."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its files, in the order of `files`."""
+        return tuple(name for name in (self.image, self.mask, self.dsm) if name is not None)
 
 
 def tile_to_dict(tile: Tile) -> dict[str, Any]:
     """The tile as plain JSON values; windows become [row, col, height, width]."""
     windows = {"window": _values(tile.window), "core": _values(tile.core)}
-    return asdict(tile) | windows | {"counts": list(tile.counts)}
+    return asdict(tile) | windows | {"counts": list(tile.counts), "files": [list(file) for file in tile.files]}
 
 
 def tile_from_dict(row: dict[str, Any]) -> Tile:
     """The inverse of `tile_to_dict`; raises KeyError or TypeError for any other row."""
     changed = {"window": Window(*row["window"]), "core": Window(*row["core"]), "counts": tuple(row["counts"])}
-    return Tile(**(row | changed))
+    files = tuple(Fingerprint(*file) for file in row.get("files", ()))
+    return Tile(**(row | changed | {"files": files}))
 
 
 def write_index(root: Path, tiles: Iterable[Tile]) -> None:

@@ -119,6 +119,11 @@ def test_pure_mathematics_knows_no_options(module: Path) -> None:
         assert not used & {"pydantic", "logging", "random", "saticl.options"}
 
 
+def test_cutting_shows_nothing(module: Path) -> None:
+    if part(module) == "cutting":
+        assert not any(name.startswith(("saticl.display", "rich", "logging")) for name in imports(module))
+
+
 def loaded_after(statement: str) -> set[str]:
     """Heavy libraries in memory after a statement, in a fresh interpreter."""
     code = f"{statement}\nimport sys\nprint(*(set(sys.modules) & {set(HEAVY)!r}))"

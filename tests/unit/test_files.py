@@ -1,12 +1,14 @@
 """Files are complete or absent, and JSON says null where there is no number."""
 
+import errno
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from saticl.files import replacing, to_json, write_atomically, write_json
+from saticl.errors import UnwritableFile
+from saticl.files import Fingerprint, replacing, to_json, write_atomically, write_json
 
 
 def test_text_and_bytes_arrive_as_given_and_folders_are_made(tmp_path: Path) -> None:
@@ -32,6 +34,37 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_a_sentence_and_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scores.json"
+    write_atomically(path, "old")
+
+    def full(path: Path, _content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+    with pytest.raises(UnwritableFile, match=r"scores\.json cannot be written \(No space left on device\): make room"):
+        write_atomically(path, "new")
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bytes_that_do_not_arrive_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, content: write(path, content[:-1]))
+
+    with pytest.raises(UnwritableFile, match="only 4 of 5 bytes arrived"):
+        write_atomically(tmp_path / "raw.bin", b"12345")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fingerprint_is_the_size_and_the_crc_32() -> None:
+    assert Fingerprint.of(b"123456789") == (9, 0xCBF43926)
 
 
 def test_the_temporary_name_is_in_the_same_folder_and_keeps_the_suffix(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_complete_dataset_is_not_touched_again_even_if_the_raw_imagery_is_gone
 def test_tiles_of_a_killed_run_are_replaced(raw: Path, tmp_path: Path) -> None:
     prepared(raw, tmp_path / "expected")
     prepared(raw, tmp_path / "tiles")
-    (tmp_path / "tiles/parts/2_10.json").unlink()
+    (tmp_path / "tiles/parts/2_10/0000.json").unlink()
     (tmp_path / "tiles" / MANIFEST).unlink()
     (tmp_path / "tiles/tiles/2_10/00000_00000_image.tif").write_bytes(b"half")
 

@@ -1,3 +1,5 @@
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
-from saticl.errors import InvalidOptions, InvalidRaster
+from saticl.errors import InvalidOptions, InvalidRaster, UnwritableFile
+from saticl.files import Fingerprint
 from saticl.geo import raster
 from saticl.geo.windows import Window
 
@@ -91,6 +94,55 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         raster.write(tmp_path / "tile.tif", np.zeros((3, 0, 8), np.uint8), TRANSFORM, None, 255, {0: (0, 0, 0)})
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_returns_what_the_file_is_recognised_by(tmp_path: Path) -> None:
+    found = raster.write(tmp_path / "tile.tif", np.ones((3, 8, 8), np.uint8), TRANSFORM, UTM33)
+
+    assert found == Fingerprint.of((tmp_path / "tile.tif").read_bytes())
+    assert found.size > 0
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """The operating system writes no more than 4096 bytes of any file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_file_that_the_disk_does_not_take_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8)
+
+    with pytest.raises(UnwritableFile, match=r"tile\.tif cannot be written \(File too large\)"):
+        raster.write(tmp_path / "tile.tif", noise, TRANSFORM, UTM33)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_pixels_without_data_are_kept_inside_the_file(tmp_path: Path, dtype: str, bands: int) -> None:
+    pixels = np.zeros((bands, 20, 30), dtype)
+    valid = np.random.default_rng(0).random((20, 30)) < 0.7
+
+    raster.write(tmp_path / "tile.tif", pixels, TRANSFORM, UTM33, valid=valid)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["tile.tif"]
+    np.testing.assert_array_equal(raster.read(tmp_path / "tile.tif"), pixels)
+    with rasterio.open(tmp_path / "tile.tif") as source:
+        np.testing.assert_array_equal(source.dataset_mask() > 0, valid)
+        assert source.count == bands
+
+
+def test_a_damaged_tile_says_how_it_is_cut_anew(tmp_path: Path) -> None:
+    (tmp_path / "tile.tif").write_bytes(b"")
+
+    for name in ("tile.tif", "lost.tif"):
+        with pytest.raises(InvalidRaster, match=rf"{name} is missing or damaged .*same `prepare` command again"):
+            raster.read(tmp_path / name)
 
 
 def test_an_unknown_coordinate_system_is_refused_with_an_example() -> None:

@@ -1,0 +1,82 @@
+"""Parts: what was found out about a block while it was cut. A part is written last, so its presence says: done."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saticl.cutting.recipe import Options, Recipe
+from saticl.files import write_atomically
+from saticl.geo.statistics import BandSums
+from saticl.labels import Split
+from saticl.tiles.index import Tile
+
+
+class Record(BaseModel):
+    """Base of what is kept in parts: frozen, and strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SceneFacts(Record):
+    """The scene that a block belongs to: the same in all its parts."""
+
+    id: str
+    group: str
+    split: Split
+    height: int
+    width: int
+    bands: tuple[str, ...]
+    """All bands, that of the heights last."""
+    dtype: str
+    """Type of the image files."""
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+    notes: tuple[str, ...]
+
+
+class Counted(Record):
+    """Sums over the pixels that this block counts: over all blocks of a scene, every pixel once."""
+
+    counts: tuple[int, ...]
+    """Pixels per dataset label."""
+    inexact: int
+    residual: int
+    valid: int
+    """Pixels behind the sums: those with data."""
+    sums: tuple[int | float, ...]
+    """Sum of the values per band, exact for integers."""
+    squares: tuple[int | float, ...]
+
+    @property
+    def band_sums(self) -> BandSums:
+        """The sums over the bands, which can be added up."""
+        return BandSums(self.valid, self.sums, self.squares)
+
+
+class Part(Record):
+    """One finished block."""
+
+    format: Literal[2] = 2
+    options: Options
+    block: int
+    scene: SceneFacts
+    counted: Counted
+    tiles: tuple[Tile, ...]
+
+
+def write_part(recipe: Recipe, part: Part) -> None:
+    """Declare a block finished."""
+    write_atomically(recipe.part(part.scene.id, part.block), part.model_dump_json() + "\n")
+
+
+def read_part(recipe: Recipe, scene: str, block: int) -> Part | None:
+    """The part of a finished block.
+
+    None where the block is not finished, and where its part is damaged, has another form, or was cut with other
+    options: such a block is cut anew.
+    """
+    try:
+        part = Part.model_validate_json(recipe.part(scene, block).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+    return part if part.options == recipe.options else None

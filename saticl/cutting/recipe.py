@@ -1,0 +1,29 @@
+"""What is done with every scene, and where its tiles and parts lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from saticl.labels import Colour
+
+TILES, PARTS = "tiles", "parts"
+"""Folders of the tiles, and of the records of finished blocks."""
+
+Options = dict[str, str | int | bool | None]
+"""All that changes the tiles, by name."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done with every scene."""
+
+    root: Path
+    """The folder that is being prepared."""
+    tile_size: int
+    overlap: int
+    colours: tuple[Colour, ...]
+    options: Options
+    """What was asked for: kept in each part, so that parts of different options never mix."""
+
+    def part(self, scene: str, block: int) -> Path:
+        """The file whose presence says that a block is cut."""
+        return self.root / PARTS / scene / f"{block:04d}.json"

@@ -1,0 +1,80 @@
+"""What there is to do: the blocks of all scenes, which of them are finished, and which must be cut anew."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from saticl.cutting.blocks import Block, blocks_of
+from saticl.cutting.checks import damaged_files, lost_files
+from saticl.cutting.parts import read_part
+from saticl.cutting.recipe import Recipe
+from saticl.datasets.base import Scene
+from saticl.datasets.reader import open_scene
+from saticl.errors import InvalidRaster, SaticlError
+
+Failures = dict[str, SaticlError]
+"""Why scenes cannot be used, by scene."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The blocks of every scene, in the order of the scenes."""
+
+    blocks: dict[str, list[Block]] = field(default_factory=dict)
+    failed: Failures = field(default_factory=dict)
+    """Scenes that cannot be opened: they have no blocks."""
+
+    def share(self, first: int, step: int) -> list[Block]:
+        """The blocks of a shard.
+
+        Neighbouring blocks go to different shards, so that one huge scene is shared as well as many small ones. What
+        a shard gets does not depend on scenes that cannot be opened.
+        """
+        places = {scene: place for place, scene in enumerate(self.blocks)}
+        return [block for block in self.all() if (places[block.scene.id] + block.number) % step == first]
+
+    def all(self) -> list[Block]:
+        """All blocks, scene after scene."""
+        return [block for blocks in self.blocks.values() for block in blocks]
+
+
+def survey_scenes(scenes: Iterable[Scene], recipe: Recipe) -> Survey:
+    """Divide all scenes into blocks; only scenes of which nothing is cut yet are opened for it."""
+    survey = Survey()
+    for scene in scenes:
+        try:
+            height, width = _extent(scene, recipe)
+        except InvalidRaster as error:
+            survey.blocks[scene.id], survey.failed[scene.id] = [], error
+        else:
+            survey.blocks[scene.id] = blocks_of(scene, height, width, recipe.tile_size, recipe.overlap)
+    return survey
+
+
+def is_finished(block: Block, recipe: Recipe) -> bool:
+    """Whether a block is cut and its files are there, by their sizes."""
+    part = read_part(recipe, block.scene.id, block.number)
+    return part is not None and not lost_files(recipe.root, part.tiles)
+
+
+def unfinished(blocks: Iterable[Block], recipe: Recipe) -> tuple[list[Block], list[str]]:
+    """The blocks that are left to cut, and the damaged files for which some of them must be cut anew.
+
+    All files of finished blocks are read and compared with their checksums.
+    """
+    parts = [(block, read_part(recipe, block.scene.id, block.number)) for block in blocks]
+    damaged = damaged_files(recipe.root, (tile for _, part in parts if part is not None for tile in part.tiles))
+    bad = set(damaged)
+    left = [
+        block
+        for block, part in parts
+        if part is None or any(name in bad for tile in part.tiles for name in tile.names)
+    ]
+    return left, damaged
+
+
+def _extent(scene: Scene, recipe: Recipe) -> tuple[int, int]:
+    part = read_part(recipe, scene.id, 0)
+    if part is not None:
+        return part.scene.height, part.scene.width
+    with open_scene(scene) as reader:
+        return reader.height, reader.width
