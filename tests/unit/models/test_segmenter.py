@@ -2,7 +2,6 @@ import copy
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,8 +13,7 @@ from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
 from saticl.options import ModelOptions
 from saticl.types import Output
-
-GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
+from tests import official
 
 
 def build(head_sizes: tuple[int, ...] = (3,), bands: int = 3, size: int | None = 64, **options: object) -> Segmenter:
@@ -133,12 +131,9 @@ def heads_alone(num_first: int) -> Segmenter:
 SHELL = build(init_balanced=True)
 
 
-@pytest.mark.parametrize("case", [0, 1, 2])
-def test_balanced_head_is_the_official_one(case: int) -> None:
-    path = GOLDEN / f"mib_init_{case}.npz"
-    if not path.is_file():
-        pytest.skip("the golden values of the official implementations are not here (../shared/golden)")
-    golden = {name: torch.from_numpy(value) for name, value in np.load(path).items()}
+@official.cases("mib_init_")
+def test_balanced_head_is_the_official_one(file: Path) -> None:
+    golden = official.read(file)
     segmenter = heads_alone(len(golden["old_bias"]))
     segmenter.heads[0].load_state_dict({"weight": golden["old_weight"], "bias": golden["old_bias"]})
 
