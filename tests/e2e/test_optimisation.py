@@ -195,7 +195,7 @@ def test_a_later_step_is_validated_on_the_old_classes_that_the_previous_model_se
 def test_what_a_method_learned_before_an_interruption_is_not_lost(
     method: str, step: int, tiny_tiles: Path, tmp_path: Path, first_step: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = [f"--method={method}", "--trainer.max-epochs=2", f"--task.step={step}"]
+    options = [f"--method={method}", "--trainer.max-epochs=2", "--trainer.monitor=last", f"--task.step={step}"]
     if step > 0:
         options.append(f"--task.step-checkpoint={first_step / f'step-{step - 1}'}")
     whole = train(tiny_tiles, tmp_path / "whole", *options)
