@@ -137,7 +137,7 @@ def test_batches_left_over_at_the_end_of_an_epoch_move_the_weights(
 ) -> None:
     run = train(tiny_tiles, tmp_path, *PLAIN_SGD, "--trainer.accumulate=1000", "--optimizer.lr=0.01")
 
-    assert not torch.equal(trained(weights(run)), untrained)
+    assert (trained(weights(run)) - untrained).norm() > 1e-3
 
 
 def test_an_accumulated_update_is_the_mean_of_its_batches(tiny_tiles: Path, tmp_path: Path, untrained: Tensor) -> None:
@@ -214,10 +214,11 @@ def test_what_a_method_learned_before_an_interruption_is_not_lost(
 def test_plateau_goes_on_where_it_was_interrupted(
     tiny_tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = [*PLAIN_SGD, STILL, "--trainer.max-epochs=3", "--scheduler.target=plateau", "--scheduler.patience=1"]
+    plateau = ["--scheduler.target=plateau", "--scheduler.patience=1", "--scheduler.gamma=0.5", "--optimizer.lr=0.008"]
+    options = [*PLAIN_SGD, *plateau, "--trainer.max-epochs=3"]
     with monkeypatch.context() as patch:
         script(patch, 0.5, 0.4)
-        train(tiny_tiles, tmp_path, *options, "--scheduler.gamma=0.5", expected=130)
-    resumed = train(tiny_tiles, tmp_path, *options, "--scheduler.gamma=0.5", "--trainer.resume")
+        train(tiny_tiles, tmp_path, *options, expected=130)
+    resumed = train(tiny_tiles, tmp_path, *options, "--trainer.resume")
 
-    assert [epoch["lr"] for epoch in epochs(resumed)] == pytest.approx([1e-30, 1e-30, 5e-31])
+    assert [epoch["lr"] for epoch in epochs(resumed)] == pytest.approx([0.008, 0.008, 0.004])
