@@ -2,7 +2,7 @@
 
     scripts/test.sh --mutants                                 the rooms below, 20 mutants of each module
     scripts/test.sh --mutants losses saticl/tiles/index.py    rooms, or single modules of them
-    scripts/test.sh --mutants --sample 0 tasks                all mutants; --sample N --seed S: N per module, drawn with S
+    scripts/test.sh --mutants --sample 0 tasks                all mutants; --sample N --seed S: N per module, by lot
 
 mutmut makes the mutants and knows which test calls which function (docs/decisions/0016). It works on a copy of the
 repository in build/mutants, so that nothing else sees them. A table is printed; build/mutants/report.json holds the
@@ -74,7 +74,8 @@ class Count:
         """A line of the table; a mutant of a function that no test calls is a survivor too."""
         total = self.killed + self.survived + self.untested
         share = f"{100 * self.killed / total:5.1f} %" if total else "      -"
-        return f"{name:34} {self.killed:5} / {total:<5} {share}  {self.untested:4} untested  {self.equivalent:4} equivalent"
+        rest = f"{self.untested:4} untested  {self.equivalent:4} equivalent"
+        return f"{name:34} {self.killed:5} / {total:<5} {share}  {rest}"
 
 
 def modules_of(room: str) -> list[str]:
@@ -100,7 +101,7 @@ def drawn(module: str, sample: int, seed: int) -> list[str]:
     mutated = mutate_file_contents(module, (REPOSITORY / module).read_text(encoding="utf-8"))
     names = [get_mutant_name(Path(module), name) for name in mutated.mutant_names]
     if 0 < sample < len(names):
-        names = random.Random(f"{seed} {module}").sample(names, sample)  # noqa: S311 - a choice, not a secret
+        names = random.Random(f"{seed} {module}").sample(names, sample)
     return names
 
 
