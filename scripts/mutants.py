@@ -11,8 +11,10 @@ tests/equivalent_mutants.json, and are not counted.
 """
 
 import argparse
+import ast
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +38,12 @@ ROOMS = {
     "engine": ("saticl/engine", "tests/unit/engine", "tests/e2e/test_optimisation.py"),
 }
 """Room: where its modules are, then the tests that belong to it."""
+
+OPENED = {"full_precision", "property", "cached_property", "contextmanager", "torch.no_grad()"}
+"""Decorators whose functions are mutated too; those of class methods need no help."""
+
+UNSEEN = re.compile(r",? *(strict|device)=[\w.]+|, *(?=\))")
+"""Arguments of which no test on a CPU can see whether they are there."""
 
 SETTINGS = """
 [tool.mutmut]
@@ -96,13 +104,38 @@ def chosen(words: list[str]) -> dict[str, list[str]]:
     return wanted
 
 
-def drawn(module: str, sample: int, seed: int) -> list[str]:
+def drawn(folder: Path, module: str, sample: int, seed: int) -> list[str]:
     """Names of a module's mutants, at most `sample` of them; 0: all."""
-    mutated = mutate_file_contents(module, (REPOSITORY / module).read_text(encoding="utf-8"))
+    mutated = mutate_file_contents(module, (folder / module).read_text(encoding="utf-8"))
     names = [get_mutant_name(Path(module), name) for name in mutated.mutant_names]
     if 0 < sample < len(names):
         names = random.Random(f"{seed} {module}").sample(names, sample)
     return names
+
+
+def undecorated(source: str) -> str:
+    """The same module for mutmut, which leaves functions with a decorator alone: their bodies get a name of their own.
+
+    `@d def f(..)` becomes `def f__body(..)` and `@d def f(*args, **kwargs)` that calls it.
+    """
+    lines = source.splitlines()
+    for scope in [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Module, ast.ClassDef))]:
+        for node in scope.body:
+            if not isinstance(node, ast.FunctionDef) or not node.decorator_list or node.end_lineno is None:
+                continue
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            if not set(decorators) <= OPENED:
+                continue
+            margin, first = " " * node.col_offset, node.decorator_list[0].lineno - 1
+            call = f"{node.name}__body(*args, **kwargs)"
+            if isinstance(scope, ast.ClassDef):
+                call = f"args[0].{node.name}__body(*args[1:], **kwargs)"
+            for index in range(first, node.lineno - 1):
+                lines[index] = ""
+            lines[node.lineno - 1] = lines[node.lineno - 1].replace(f"def {node.name}(", f"def {node.name}__body(")
+            wrapper = [*(f"@{decorator}" for decorator in decorators), f"def {node.name}(*args, **kwargs):"]
+            lines[node.end_lineno - 1] += "".join(f"\n{margin}{line}" for line in [*wrapper, f"    return {call}"])
+    return "\n".join(lines) + "\n"
 
 
 def copy_repository(room: str) -> Path:
@@ -120,6 +153,8 @@ def copy_repository(room: str) -> Path:
     settings = SETTINGS.format(modules=json.dumps(modules_of(room)), tests=json.dumps(ROOMS[room][1:]))
     with (target / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write(settings)
+    for module in modules_of(room):
+        (target / module).write_text(undecorated((target / module).read_text(encoding="utf-8")), encoding="utf-8")
     return target
 
 
@@ -139,6 +174,12 @@ def changed_lines(diff: str) -> str:
     return "\n".join(line[0] + " " + line[1:].strip() for line in lines)
 
 
+def is_unseen(change: str) -> bool:
+    """Whether only the device or the `strict` of a zip changed: no test on a CPU and without a mistake can tell."""
+    before, after = ({UNSEEN.sub("", line[2:]) for line in change.splitlines() if line[0] == sign} for sign in "-+")
+    return before == after
+
+
 def count(folder: Path, module: str, names: list[str]) -> Count:
     """What became of these mutants of a module."""
     known = {entry["change"] for entry in json.loads(EQUIVALENT.read_text(encoding="utf-8")).get(module, [])}
@@ -150,7 +191,8 @@ def count(folder: Path, module: str, names: list[str]) -> Count:
             result.killed += 1  # a test failed, or the mutant did not come to an end, or it crashed
             continue
         diff = mutmut(folder, "show", name)
-        if changed_lines(diff) in known:
+        change = changed_lines(diff)
+        if change in known or is_unseen(change):
             result.equivalent += 1
             continue
         result.survived += status == "survived"
@@ -171,9 +213,9 @@ def main() -> int:
     report: dict[str, object] = {"sample": options.sample, "seed": options.seed}
     enough = True
     for room, modules in chosen(options.names).items():
-        picked = {module: drawn(module, options.sample, options.seed) for module in modules}
-        names = [name for some in picked.values() for name in some]
         folder = copy_repository(room)
+        picked = {module: drawn(folder, module, options.sample, options.seed) for module in modules}
+        names = [name for some in picked.values() for name in some]
         mutmut(folder, "run", "--max-children", str(options.jobs), *names)
         total = Count()
         for module, some in picked.items():
@@ -181,6 +223,8 @@ def main() -> int:
                 one = count(folder, module, some)
                 total.add(one)
                 print(one.row(module), flush=True)
+                for name, diff in one.survivors.items():
+                    print(f"    {name}", *changed_lines(diff).splitlines(), sep="\n    ", flush=True)
                 report[module] = vars(one)
         print(total.row(room.upper()), flush=True)
         judged = total.killed + total.survived + total.untested
