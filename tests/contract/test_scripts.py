@@ -132,7 +132,9 @@ def test_the_test_script_checks_everything_and_passes_arguments_on(sandbox: Path
 
 
 def test_a_mutation_run_is_asked_for_by_its_flag_and_replaces_the_checks(sandbox: Path, tmp_path: Path) -> None:
-    result = run(sandbox / "scripts" / "test.sh", "--mutants", "losses", "--sample", "3", NOTES=str(tmp_path / "notes"))
+    result = run(
+        sandbox / "scripts" / "test.sh", "--mutants", "losses", "--sample", "3", NOTES=str(tmp_path / "notes")
+    )
     calls = [call for call in notes(tmp_path / "notes") if "pip" not in call]
 
     assert result.returncode == 0, result.stderr

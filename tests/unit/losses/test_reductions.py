@@ -3,7 +3,17 @@
 import torch
 import torch.nn.functional as F
 
-from saticl.losses import attended_mse, distillation, pixel_contrast, sigmoid_distillation, unbiased_distillation
+from saticl.losses import (
+    attended_mse,
+    cross_entropy,
+    distillation,
+    focal,
+    pixel_contrast,
+    sigmoid_distillation,
+    tanimoto,
+    unbiased_distillation,
+)
+from tests.reference import losses as reference
 
 
 def test_attended_features_are_averaged_over_channels_and_weighted_over_places() -> None:
@@ -68,3 +78,22 @@ def test_unbiased_soft_labels_see_new_classes_in_the_background() -> None:
     merged = torch.cat([q[:, :1] + q[:, 3:].sum(1, keepdim=True), q[:, 1:3]], dim=1)
 
     torch.testing.assert_close(unbiased_distillation(new, old), -(old.softmax(1) * merged.log()).sum(1).mean() / 3)
+
+
+def test_only_the_ratio_of_class_weights_counts() -> None:
+    """Also where all of them are so small that their sum over the pixels is below 1."""
+    logits, target = torch.randn(1, 3, 2, 2), torch.randint(0, 3, (1, 2, 2))
+    weight = torch.tensor([0.5, 1.0, 2.0])
+
+    for loss in (cross_entropy, focal):
+        torch.testing.assert_close(loss(logits, target, weight=1e-3 * weight), loss(logits, target, weight=weight))
+
+
+def test_volumes_are_as_exact_as_the_scores() -> None:
+    logits, target = torch.randn(1, 3, 5, 7, dtype=torch.float64), torch.randint(0, 3, (1, 5, 7))
+
+    loss = tanimoto(logits, target)
+
+    assert loss.dtype == torch.float64
+    expected = torch.tensor(reference.tanimoto(logits, target, [1.0] * 3), dtype=torch.float64)
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
