@@ -21,10 +21,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mutmut.mutation.file_mutation import mutate_file_contents
-from mutmut.stats import status_by_exit_code
-from mutmut.utils.format_utils import get_mutant_name
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORK = REPOSITORY / "build" / "mutants"
 EQUIVALENT = REPOSITORY / "tests" / "equivalent_mutants.json"
@@ -106,6 +102,9 @@ def chosen(words: list[str]) -> dict[str, list[str]]:
 
 def drawn(folder: Path, module: str, sample: int, seed: int) -> list[str]:
     """Names of a module's mutants, at most `sample` of them; 0: all."""
+    from mutmut.mutation.file_mutation import mutate_file_contents  # installed for this run only
+    from mutmut.utils.format_utils import get_mutant_name
+
     mutated = mutate_file_contents(module, (folder / module).read_text(encoding="utf-8"))
     names = [get_mutant_name(Path(module), name) for name in mutated.mutant_names]
     if 0 < sample < len(names):
@@ -182,6 +181,8 @@ def is_unseen(change: str) -> bool:
 
 def count(folder: Path, module: str, names: list[str]) -> Count:
     """What became of these mutants of a module."""
+    from mutmut.stats import status_by_exit_code  # installed for this run only
+
     known = {entry["change"] for entry in json.loads(EQUIVALENT.read_text(encoding="utf-8")).get(module, [])}
     codes = json.loads((folder / "mutants" / f"{module}.meta").read_text(encoding="utf-8"))["exit_code_by_key"]
     result = Count()
