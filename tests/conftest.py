@@ -13,6 +13,18 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 torch.set_num_threads(1)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest-randomly draws the order of the tests, and nothing else: numbers are drawn by `seeded` and by tests."""
+    if hasattr(config.option, "randomly_reset_seed"):
+        config.option.randomly_reset_seed = False
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """A test draws the same numbers whatever ran before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def tiny_tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared folder: four training scenes in three groups and a test scene, tiles of 64 pixels, three bands."""

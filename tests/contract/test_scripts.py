@@ -58,7 +58,7 @@ def sandbox(tmp_path: Path) -> Path:
     """A copy of the scripts beside an environment of programs that only take notes."""
     shutil.copytree(REPOSITORY / "scripts", tmp_path / "a b" / "scripts")
     noting(tmp_path / "a b" / ".venv" / "bin", "python", "ruff", "mypy", "shellcheck", "pytest")
-    for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-mutants.txt", "constraints.txt"):
         shutil.copy(REPOSITORY / name, tmp_path / "a b")
     return tmp_path / "a b"
 
@@ -129,6 +129,17 @@ def test_the_test_script_checks_everything_and_passes_arguments_on(sandbox: Path
     assert result.returncode == 0, result.stderr
     assert [call[0] for call in calls] == ["ruff", "ruff", "mypy", "shellcheck", "pytest"]
     assert calls[-1] == ["pytest", "-n", "2", "-k", "windows"]
+
+
+def test_a_mutation_run_is_asked_for_by_its_flag_and_replaces_the_checks(sandbox: Path, tmp_path: Path) -> None:
+    result = run(
+        sandbox / "scripts" / "test.sh", "--mutants", "losses", "--sample", "3", NOTES=str(tmp_path / "notes")
+    )
+    calls = [call for call in notes(tmp_path / "notes") if "pip" not in call]
+
+    assert result.returncode == 0, result.stderr
+    assert calls[-1] == ["python", "scripts/mutants.py", "losses", "--sample", "3"]
+    assert {call[0] for call in calls} == {"python"}
 
 
 def test_a_python_that_is_too_old_gives_one_sentence(sandbox: Path, tmp_path: Path) -> None:

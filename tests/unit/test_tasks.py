@@ -147,6 +147,7 @@ def test_a_step_that_does_not_exist_is_refused_with_the_valid_range() -> None:
 def test_offline_is_always_known_and_leaves_the_background_out() -> None:
     protocol = find_protocol("offline", {}, ("sea", "ship"), background="sea")
 
+    assert protocol.name == "offline"
     assert Task(("sea", "ship"), protocol).names == ("sea", "ship")
 
 

@@ -3,7 +3,6 @@
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,8 +17,8 @@ from saticl.methods.pi import PI, PublishedPI
 from saticl.methods.rw import RW, PublishedRW
 from saticl.options import CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
+from tests import official
 
-GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 TASK = Task(("a", "b", "c", "d"), Protocol("toy", (("a", "b"), ("c", "d"))), 0)
 CASES: dict[str, tuple[type[Anchored], type[AnchorOptions], dict[str, object]]] = {
     "ewc": (EWC, EWCOptions, {}),
@@ -97,12 +96,9 @@ def second_step(name: str, first: Anchored, model: Tiny, **options: object) -> t
     return method, grown
 
 
-@every_anchor
-def test_the_published_runs_are_followed_number_by_number(name: str) -> None:
-    if not (GOLDEN / f"regulariser_{name}.npz").exists():
-        pytest.skip("no golden values beside the repository (../shared/golden)")
-    with np.load(GOLDEN / f"regulariser_{name}.npz") as archive:
-        case = {key: torch.from_numpy(np.array(archive[key])) for key in archive.files}
+@official.cases("regulariser_")
+def test_the_published_runs_are_followed_number_by_number(file: Path) -> None:
+    name, case = file.stem.removeprefix("regulariser_"), official.read(file)
     before: Anchored | None = None
     for step, (prefix, sizes) in enumerate([("step0_", (3,)), ("step1__", (3, 2))]):
         method, model = build(name, step, faithful=True, factor=10.0), Tiny(sizes)

@@ -21,10 +21,10 @@ from saticl.methods.plop import LOWEST, PLOP, PublishedPLOP, histogram_medians, 
 from saticl.options import CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch, Output
+from tests import official
 from tests.strategies import seeds
 
 BINS = 100
-GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 
 
 def task(num_old: int, num_new: int) -> Task:
@@ -43,13 +43,9 @@ def output(logits: Tensor, maps: list[Tensor] | None = None) -> Output:
     return Output(logits, tuple(maps[:-1]), maps[-1], logits)
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_the_feature_term_is_that_of_the_published_code(number: int) -> None:
-    file = GOLDEN / f"plop_pod_{number}.npz"
-    if not file.exists():
-        pytest.skip("no golden values beside the repository (../shared/golden)")
-    with np.load(file) as archive:
-        case = {key: torch.from_numpy(np.array(archive[key])) for key in archive.files}
+@official.cases("plop_pod_")
+def test_the_feature_term_is_that_of_the_published_code(file: Path) -> None:
+    case = official.read(file)
     new = [case[f"new_{index}"].requires_grad_() for index in range(3)]
     logits = case["logits"].requires_grad_()
     num_old = int(case["old_classes"])

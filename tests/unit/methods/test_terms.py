@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -32,8 +31,8 @@ from saticl.models.segmenter import Segmenter
 from saticl.options import CEOptions, KDOptions, ModelOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Output
+from tests import official
 
-GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 TASK = Task(("a", "b", "c"), Protocol("toy", (("a",), ("b", "c"))), 1)
 CRITERION = build_criterion(CEOptions())
 KD = KDOptions(decoder_factor=3.0, encoder_factor=0.5)
@@ -162,13 +161,9 @@ def test_positions_are_means_over_squares(height: int, width: int, side: int, sh
     assert math.isclose(small.float().mean().item(), 1)
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_new_classes_start_from_the_background_as_in_the_published_code(number: int) -> None:
-    file = GOLDEN / f"mib_init_{number}.npz"
-    if not file.exists():
-        pytest.skip("no golden values beside the repository (../shared/golden)")
-    with np.load(file) as archive:
-        case = {key: torch.from_numpy(np.array(archive[key])) for key in archive.files}
+@official.cases("mib_init_")
+def test_new_classes_start_from_the_background_as_in_the_published_code(file: Path) -> None:
+    case = official.read(file)
     old = case["old_weight"]
     model = Segmenter(ModelOptions(encoder="resnet18", init_balanced=True), 3, (len(old),))
     model.heads[0] = torch.nn.Conv2d(old.shape[1], len(old), 1, dtype=old.dtype)

@@ -3,7 +3,6 @@
 import copy
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,8 +11,8 @@ from torch.testing import assert_close
 
 from saticl.models.classifier import Classifier
 from saticl.options import ModelOptions
+from tests import official
 
-GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 BALANCED = ModelOptions(init_balanced=True)
 
 
@@ -95,12 +94,9 @@ def test_balanced_heads_share_the_background_and_leave_the_rest(steps: list[int]
         assert_close(after[:, num_old:], share.expand(-1, num_new, -1, -1))
 
 
-@pytest.mark.parametrize("case", [0, 1, 2])
-def test_balanced_head_is_the_official_one(case: int) -> None:
-    path = GOLDEN / f"mib_init_{case}.npz"
-    if not path.is_file():
-        pytest.skip("the golden values of the official implementations are not here (../shared/golden)")
-    golden = {name: torch.from_numpy(value) for name, value in np.load(path).items()}
+@official.cases("mib_init_")
+def test_balanced_head_is_the_official_one(file: Path) -> None:
+    golden = official.read(file)
     classifier = Classifier(BALANCED, 7, (len(golden["old_bias"]),)).double()
     classifier.heads[0].load_state_dict({"weight": golden["old_weight"], "bias": golden["old_bias"]})
 

@@ -1,6 +1,5 @@
 import copy
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +10,6 @@ from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
 from saticl.options import ModelOptions
 from saticl.types import Output
-
-GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 
 
 def build(head_sizes: tuple[int, ...] = (3,), bands: int = 3, size: int | None = 64, **options: object) -> Segmenter:

@@ -1,0 +1,66 @@
+"""The supervised loss that options ask for, and class weights from pixel counts."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from saticl.geo.windows import Window
+from saticl.losses import cross_entropy, focal, tanimoto, tversky
+from saticl.methods.criterion import balanced_weights, build_criterion
+from saticl.options import CEOptions
+from saticl.tasks import Protocol, Task
+from saticl.tiles.index import Tile
+
+TASK = Task(("a", "b", "c", "d"), Protocol("toy", (("a",), ("b", "c"), ("d",))), 1)
+WINDOW = Window(0, 0, 8, 8)
+TILE = Tile("s/0", "s", "s", "train", WINDOW, WINDOW, "i.tif", "m.tif", None, (0, 0, 0, 0), 0)
+
+
+def tile(*counts: int) -> Tile:
+    return replace(TILE, counts=counts)
+
+
+def test_balanced_weights_fall_with_the_square_root_of_a_labels_pixels() -> None:
+    # output indices: 0 background (a and d hide in it), 1 a, 2 b, 3 c
+    weights = balanced_weights([tile(300, 100, 40, 200), tile(100, 300, 60, 300)], TASK)
+
+    pixels = torch.tensor([900.0, 400.0, 100.0])
+    falls = weights[[0, 2, 3]] / weights[3]
+    torch.testing.assert_close(falls, (100 / pixels).sqrt())
+
+
+def test_balanced_weights_average_1_over_the_labelled_pixels_so_that_the_rate_keeps_its_meaning() -> None:
+    weights = balanced_weights([tile(300, 100, 40, 200), tile(100, 300, 60, 300)], TASK)
+
+    pixels = torch.tensor([900.0, 0.0, 400.0, 100.0])
+    assert ((weights * pixels).sum() / pixels.sum()).item() == pytest.approx(1)
+
+
+def test_a_class_without_pixels_has_weight_1() -> None:
+    weights = balanced_weights([tile(300, 100, 0, 200)], TASK)
+
+    assert weights[3] == 1
+    assert weights[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "loss"),
+    [
+        ({"name": "ce"}, lambda z, y, n, w: cross_entropy(z, y, n, weight=w)),
+        ({"name": "focal", "gamma": 3.0}, lambda z, y, n, w: focal(z, y, n, gamma=3.0, weight=w)),
+        (
+            {"name": "tversky", "alpha": 0.3, "beta": 0.9, "gamma": 1.5},
+            lambda z, y, n, w: tversky(z, y, n, alpha=0.3, beta=0.9, gamma=1.5, weight=w),
+        ),
+        ({"name": "tanimoto"}, lambda z, y, n, w: tanimoto(z, y, n, weight=w)),
+    ],
+)
+def test_the_loss_is_the_one_asked_for_with_its_options(options: dict[str, object], loss: object) -> None:
+    logits, target = torch.randn(2, 4, 6, 6), torch.randint(0, 4, (2, 6, 6))
+    weight = torch.tensor([0.5, 1.0, 2.0, 3.0])
+
+    got = build_criterion(CEOptions.model_validate(options), weight)(logits, target, 2)
+
+    torch.testing.assert_close(got, loss(logits, target, 2, weight))  # type: ignore[operator]
+    assert got != build_criterion(CEOptions.model_validate(options))(logits, target, 2)
