@@ -5,7 +5,6 @@ D feature channels, H W image, h w feature map.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor
@@ -34,7 +33,7 @@ class Batch(NamedTuple):
 
     image: Image
     target: Labels
-    maps: Mapping[str, Tensor] = MappingProxyType({})
+    maps: Mapping[str, Tensor] = {}
     """[B, H, W] by name: the further maps that the method has asked for, cut and turned as the image is."""
 
 

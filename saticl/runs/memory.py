@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from saticl.errors import InvalidCheckpoint
-from saticl.files import write_atomically
+from saticl.runs.records import Record, read_record, write_record
 from saticl.tasks import Table, Task
 from saticl.tiles.index import Tile
 
@@ -19,10 +17,8 @@ MEMORY = "memory.json"
 """Name of the file."""
 
 
-class Kept(BaseModel):
+class Kept(Record):
     """A tile of a memory."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tile: str
     """Its id in the index."""
@@ -30,10 +26,8 @@ class Kept(BaseModel):
     """The step whose labels it shows."""
 
 
-class Memory(BaseModel):
+class Memory(Record):
     """All tiles that the steps so far have kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     tiles: tuple[Kept, ...] = ()
@@ -43,24 +37,17 @@ def write_memory(folder: Path, kept: Iterable[Kept]) -> None:
     """Write the memory that a step leaves; nothing where it is empty."""
     memory = Memory(tiles=tuple(kept))
     if memory.tiles:
-        write_atomically(folder / MEMORY, memory.model_dump_json(indent=1) + "\n")
+        write_record(folder / MEMORY, memory)
 
 
 def read_memory(folder: Path) -> tuple[Kept, ...]:
     """The memory that a step has left; empty where it left none.
 
     Raises:
-        InvalidCheckpoint: the file is damaged.
+        InvalidRecord: the file is damaged.
     """
     path = folder / MEMORY
-    if not path.is_file():
-        return ()
-    try:
-        return Memory.model_validate_json(path.read_bytes()).tiles
-    except ValidationError as error:
-        raise InvalidCheckpoint(
-            f"{path} is damaged: train that step again, or delete the file to forget it."
-        ) from error
+    return read_record(path, Memory, "train that step again").tiles if path.is_file() else ()
 
 
 def replayed(kept: Iterable[Kept], tiles: Sequence[Tile], task: Task) -> tuple[list[Tile], list[Table]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ class Sample(NamedTuple):
     """[C, H, W] in raw units: uint8, or float32 for everything wider. Channels last in memory."""
     target: Tensor
     """[H, W] uint8: output index, or IGNORE."""
-    maps: Mapping[str, Tensor] = MappingProxyType({})
+    maps: Mapping[str, Tensor] = {}
     """[H, W] by name: further maps."""
 
 

@@ -159,7 +159,7 @@ def test_weights_that_are_not_finite_are_not_scored(first_step: Path, tmp_path: 
     run = shutil.copytree(first_step / "potsdam/222a/run", tmp_path / "run")
     model = run / "step-0/model.safetensors"
     weights = load_file(model)
-    weights["heads.0.bias"][0] = float("inf")
+    weights["classifier.heads.0.bias"][0] = float("inf")
     with safe_open(model, framework="pt") as archive:
         metadata = archive.metadata()
     save_file(weights, model, metadata)
@@ -167,7 +167,7 @@ def test_weights_that_are_not_finite_are_not_scored(first_step: Path, tmp_path: 
     code, text = invoke("test", "--run", run, "--num-workers=0")
 
     assert code == 2, text
-    assert "are NaN or infinite (heads.0.bias" in text
+    assert "are NaN or infinite (classifier.heads.0.bias" in text
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from saticl.engine.evaluate import confusion, outputs, predictions, restricted_confusions, with_old_classes
+from saticl.engine.evaluate import Restricted, confusion, outputs, predictions, with_old_classes
 from saticl.labels import IGNORE
 from saticl.types import Batch, Output
 
@@ -65,7 +65,10 @@ def test_given_targets_replace_those_of_the_batches(accelerator: Accelerator) ->
 def test_a_restricted_matrix_knows_only_the_classes_of_its_group(accelerator: Accelerator) -> None:
     batches = [batch([0, 2, 3, 1], [1, 2, 2, 0], second=1.0), batch([3, 2], [3, IGNORE], second=1.0)]
 
-    matrices = restricted_confusions(Says(4), batches, nn.Identity(), accelerator, [range(1, 3), range(2, 4)])
+    restricted = Restricted([range(1, 3), range(2, 4)], accelerator.device)
+    for output, target in outputs(Says(4), batches, nn.Identity(), accelerator):
+        restricted.update(output.logits, target)
+    matrices = [counts.matrix for counts in restricted.counts]
 
     assert matrices[0].tolist() == [[1, 0], [1, 1]]  # pixel 3 says 3: among 1 and 2 its second band speaks for 1
     assert matrices[1].tolist() == [[1, 1], [0, 1]]
@@ -81,7 +84,7 @@ def test_a_network_answers_in_eval_mode_and_keeps_its_own(training: bool, accele
 
     assert modes == [False]
     assert network.training is training
-    assert not answers[0][0].requires_grad
+    assert not answers[0][0].logits.requires_grad
 
 
 def test_images_are_normalised_before_the_network_sees_them(accelerator: Accelerator) -> None:

@@ -134,7 +134,7 @@ def test_images_with_other_bands_are_refused(step: Path) -> None:
 def test_weights_that_are_not_finite_are_neither_sealed_nor_opened(value: float, tmp_path: Path) -> None:
     about = info(1)
     weights = segmenter(about).state_dict()
-    weights["heads.1.bias"][0] = value
+    weights["classifier.heads.1.bias"][0] = value
     path = tmp_path / "step-1" / MODEL_FILE
 
     with pytest.raises(NonFiniteWeights, match=r"heads\.1\.bias .*: lower --optimizer.lr or set --trainer.clip"):

@@ -15,8 +15,8 @@ def test_every_group_keeps_its_own_rate() -> None:
 
     rates = [(schedule.set(iteration), *(group["lr"] for group in optimizer.param_groups)) for iteration in (0, 50)]
 
-    assert rates[0] == pytest.approx((0.1, 0.1, 0.4))
-    assert rates[1] == pytest.approx((0.05, 0.05, 0.2))
+    assert rates[0] == pytest.approx((1, 0.1, 0.4))
+    assert rates[1] == pytest.approx((0.5, 0.05, 0.2))
 
 
 def test_an_improvement_lets_plateau_wait_again() -> None:
@@ -45,7 +45,7 @@ def test_only_plateau_listens() -> None:
 def test_momentum_is_the_first_beta_of_adam(target: str) -> None:
     options = OptimizerOptions.model_validate({"target": target, "momentum": 0.8, "weight_decay": 0.3, "lr": 0.02})
 
-    (group,) = build_optimizer(options, nn.Linear(1, 1).parameters()).param_groups
+    (group,) = build_optimizer(options, nn.Linear(1, 1).named_parameters()).param_groups
 
     assert group["betas"] == (0.8, 0.999)
     assert (group["weight_decay"], group["lr"]) == (0.3, 0.02)
@@ -55,7 +55,7 @@ def test_momentum_is_the_first_beta_of_adam(target: str) -> None:
 def test_sgd_without_momentum_has_no_nesterov(momentum: float) -> None:
     options = OptimizerOptions.model_validate({"target": "sgd", "momentum": momentum, "weight_decay": 0.3, "lr": 0.02})
 
-    (group,) = build_optimizer(options, nn.Linear(1, 1).parameters()).param_groups
+    (group,) = build_optimizer(options, nn.Linear(1, 1).named_parameters()).param_groups
 
     assert (group["momentum"], group["nesterov"]) == (momentum, momentum > 0)
     assert (group["weight_decay"], group["lr"]) == (0.3, 0.02)

@@ -17,7 +17,7 @@ from saticl.methods.lgkd import LGKD
 from saticl.methods.mib import MiB
 from saticl.methods.options import HCISSOptions, LGKDOptions, PLOPOptions
 from saticl.methods.plop import PLOP
-from saticl.methods.rotation import draw_turn, rotation_terms
+from saticl.methods.rotation import Rotated, draw_turn
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch, Output, Terms
@@ -46,7 +46,7 @@ def teacher_output(student: Network, image: Tensor, logits: Tensor) -> Output:
 
 def rotated_terms(method: Method, batch: Batch, student: Network, teacher: Network, seed: int) -> Terms:
     """The terms of one iteration of a method inside rotation distillation."""
-    return rotation_terms(method, ROTATION, batch, student, teacher, torch.Generator().manual_seed(seed))
+    return Rotated(method, ROTATION).terms(batch, student, teacher, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("kind", [MiB, UnbiasedFineTuning])

@@ -12,7 +12,7 @@ from affine import Affine
 from typer.testing import CliRunner
 
 from saticl import cli
-from saticl.errors import InvalidCheckpoint, InvalidRaster
+from saticl.errors import InvalidCheckpoint, InvalidRaster, InvalidRecord
 from saticl.geo import raster
 from saticl.methods.base import Method, Network
 from saticl.protocols import ISPRS, ISPRS_CLASSES
@@ -74,7 +74,7 @@ def test_a_memory_survives_the_disk_and_a_damaged_one_is_told(tmp_path: Path) ->
     assert read_memory(tmp_path) == kept
 
     (tmp_path / "memory.json").write_text('{"format": 2}')
-    with pytest.raises(InvalidCheckpoint, match=r"memory\.json is damaged"):
+    with pytest.raises(InvalidRecord, match=r"memory\.json is damaged"):
         read_memory(tmp_path)
 
 
