@@ -77,7 +77,10 @@ def test_every_step_leaves_a_sealed_folder(two_steps: Path) -> None:
 def test_later_steps_grow_the_classifier_and_keep_its_order(two_steps: Path) -> None:
     weights = [load_file(two_steps / f"step-{step}" / "model.safetensors") for step in range(3)]
 
-    heads = [[len(tensors[f"heads.{head}.bias"]) for head in range(step + 1)] for step, tensors in enumerate(weights)]
+    heads = [
+        [len(tensors[f"classifier.heads.{head}.bias"]) for head in range(step + 1)]
+        for step, tensors in enumerate(weights)
+    ]
 
     assert heads == [[3], [3, 2], [3, 2, 2]]
 
