@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from saticl.errors import InvalidOptions
-from saticl.transforms.augment import Augment, Bytes, Bands
+from saticl.transforms.augment import Augment, Bands, Bytes
 from saticl.transforms.normalize import Normalize
 
 MEANS = (90.0, 100.0, 110.0, 120.0, 0.25)
