@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saticl.errors import UnknownName
 from saticl.labels import IGNORE
 from saticl.losses import distillation, local_pod_distance, unbiased_distillation
+from saticl.methods import find
 from saticl.methods.base import Method, Network
 from saticl.methods.criterion import build_criterion
 from saticl.methods.finetuning import UnbiasedFineTuning
@@ -179,3 +181,8 @@ def test_scores_of_riemannian_walk_are_averaged_with_those_of_earlier_steps() ->
     method.end(torch.nn.Identity())
 
     assert {name: score.tolist() for name, score in method.memory["score"].items()} == {"a": [2.0, 1.0], "new": [5.0]}
+
+
+def test_an_unknown_method_is_called_a_method() -> None:
+    with pytest.raises(UnknownName, match="no method 'mibb'"):
+        find("mibb")
