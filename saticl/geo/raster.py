@@ -59,18 +59,22 @@ def read_bands(source: DatasetReader, bands: Sequence[int], window: Window, dtyp
         raise _damaged(source.name, error) from error
 
 
-def read(path: Path | str) -> Array:
-    """All bands of a tile [C, H, W], channels last in memory; raises InvalidRaster where it cannot be read."""
+CUT_ANEW = "run the same `prepare` command again, which cuts such tiles anew"
+FETCH_AGAIN = "it is damaged or incomplete, fetch it again"
+
+
+def read(path: Path | str, remedy: str = CUT_ANEW) -> Array:
+    """All bands of a whole file [C, H, W], channels last in memory.
+
+    Raises InvalidRaster where it cannot be read, with what then helps: by default what helps for tiles.
+    """
     try:
         with rasterio.Env(**ONE_FILE), _quiet(), rasterio.open(path) as source:
             pixels = np.empty((source.height, source.width, source.count), source.dtypes[0]).transpose(2, 0, 1)
             source.read(out=pixels)
             return pixels
     except RasterioIOError as error:
-        raise InvalidRaster(
-            f"The tile {path} is missing or damaged ({_cause(error)}): run the same `prepare` command again, which "
-            "cuts such tiles anew."
-        ) from error
+        raise InvalidRaster(f"{path} is missing or damaged ({_cause(error)}): {remedy}.") from error
 
 
 def read_valid(path: Path | str) -> NDArray[np.bool_]:
@@ -167,9 +171,7 @@ def environment() -> Iterator[None]:
 
 
 def _damaged(name: str, error: RasterioIOError) -> InvalidRaster:
-    return InvalidRaster(
-        f"{name} cannot be read as a raster ({_cause(error)}): it is damaged or incomplete, fetch it again."
-    )
+    return InvalidRaster(f"{name} cannot be read as a raster ({_cause(error)}): {FETCH_AGAIN}.")
 
 
 def _cause(error: RasterioIOError) -> str:

@@ -167,20 +167,22 @@ class TileDataset(Dataset[Sample]):
 
     def _map(self, tile: Tile, name: str) -> Bands:
         """A further map [H, W]."""
-        return _padded(self._pixels(tile, f"maps/{name}/{tile.id}.tif"), self._shape(tile))[..., 0]
+        remedy = f"the method needs the map {name!r} of every training tile"
+        return _padded(self._pixels(tile, f"maps/{name}/{tile.id}.tif", remedy), self._shape(tile))[..., 0]
 
     def _path(self, name: str) -> Path:
         return self.manifest.locate(self.root, name)
 
-    def _pixels(self, tile: Tile, name: str) -> NDArray[Any]:
+    def _pixels(self, tile: Tile, name: str, remedy: str | None = None) -> NDArray[Any]:
         """A file of the tile as [H, W, C]."""
         path = self._path(name)
-        pixels = raster.read(path)
+        known = raster.FETCH_AGAIN if ":" in name else raster.CUT_ANEW
+        pixels = raster.read(path, remedy or known)
         height, width = tile.window.height, tile.window.width
         if pixels.shape[1:] != (height, width):
             raise InvalidRaster(
                 f"{path} has {pixels.shape[2]} x {pixels.shape[1]} pixels, its entry in the index "
-                f"{width} x {height}: delete the tiles of {tile.scene} and run `prepare` again."
+                f"{width} x {height}: {raster.CUT_ANEW}."
             )
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 

@@ -1,7 +1,5 @@
 """What the training loop promises, seen from outside: the weights and the journal that `train` leaves."""
 
-import json
-import math
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from typer.testing import CliRunner
 
 from saticl import cli
 from saticl.engine.state import Progress
+from saticl.runs.journal import Epoch, Journal
 
 SMALL = [
     "--model.encoder=test_resnet",
@@ -48,9 +47,13 @@ def weights(run: Path, step: int = 0) -> dict[str, Tensor]:
     return load_file(run / f"step-{step}" / "model.safetensors")
 
 
-def epochs(run: Path, step: int = 0) -> list[dict[str, float]]:
-    events = [json.loads(line) for line in (run / f"step-{step}" / "journal.jsonl").read_text().splitlines()]
-    return [event for event in events if event["event"] == "epoch"]
+def epochs(run: Path, step: int = 0) -> list[Epoch]:
+    return Journal(run / f"step-{step}" / "journal.jsonl", enabled=False).epochs()
+
+
+def bests(run: Path) -> list[bool | None]:
+    """Of every epoch, whether its validation was the best; None where there was none."""
+    return [None if epoch.validation is None else epoch.validation.best for epoch in epochs(run)]
 
 
 def trained(state: dict[str, Tensor]) -> Tensor:
@@ -101,7 +104,7 @@ def test_the_best_weights_are_kept_and_not_the_last(
         "--trainer.monitor=last",
     )  # fmt: skip
 
-    assert [epoch["best"] for epoch in epochs(run)] == [1, 1, 0, 0]
+    assert bests(run) == [True, True, False, False]
     assert same(weights(run), weights(two))
 
 
@@ -112,13 +115,13 @@ def test_a_step_ends_after_as_many_validations_without_improvement_as_patience_s
 
     run = train(tiny_tiles, tmp_path, *PLAIN_SGD, STILL, "--trainer.max-epochs=9", "--trainer.patience=2")
 
-    assert [epoch["best"] for epoch in epochs(run)] == [1, 0, 1, 0, 0]
+    assert bests(run) == [True, False, True, False, False]
 
 
 def test_the_last_validation_counts_however_rarely_there_is_one(tiny_tiles: Path, tmp_path: Path) -> None:
     run = train(tiny_tiles, tmp_path, *PLAIN_SGD, STILL, "--trainer.max-epochs=5", "--trainer.validate-every=2")
 
-    assert [epoch["epoch"] for epoch in epochs(run) if "best" in epoch] == [2, 4, 5]
+    assert [epoch.epoch for epoch in epochs(run) if epoch.validation is not None] == [2, 4, 5]
 
 
 def test_plateau_is_told_how_validations_went(
@@ -129,7 +132,7 @@ def test_plateau_is_told_how_validations_went(
 
     run = train(tiny_tiles, tmp_path, *PLAIN_SGD, *plateau, "--trainer.max-epochs=5")
 
-    assert [epoch["lr"] for epoch in epochs(run)] == pytest.approx([0.008, 0.008, 0.004, 0.004, 0.002])
+    assert [epoch.lr for epoch in epochs(run)] == pytest.approx([0.008, 0.008, 0.004, 0.004, 0.002])
 
 
 def test_batches_left_over_at_the_end_of_an_epoch_move_the_weights(
@@ -144,7 +147,7 @@ def test_an_accumulated_update_is_the_mean_of_its_batches(tiny_tiles: Path, tmp_
     """With a rate so small that single updates hardly change the gradients of the next batches."""
     rate = "--optimizer.lr=1e-4"
     single = train(tiny_tiles, tmp_path / "single", *PLAIN_SGD, rate)
-    batches = int(epochs(single)[0]["iterations"])
+    batches = epochs(single)[0].costs.iterations
     together = train(tiny_tiles, tmp_path / "together", *PLAIN_SGD, rate, f"--trainer.accumulate={batches}")
 
     moves = [trained(weights(run)) - untrained for run in (single, together)]
@@ -163,8 +166,8 @@ def test_a_clipped_update_is_as_long_as_the_clip(tiny_tiles: Path, tmp_path: Pat
 
 
 def test_a_budget_of_iterations_ends_a_step_within_an_epoch(tiny_tiles: Path, tmp_path: Path) -> None:
-    whole = epochs(train(tiny_tiles, tmp_path / "whole", *PLAIN_SGD, STILL))[0]["iterations"]
-    budget = int(whole) + 1
+    whole = epochs(train(tiny_tiles, tmp_path / "whole", *PLAIN_SGD, STILL))[0].costs.iterations
+    budget = whole + 1
 
     run = train(
         tiny_tiles,
@@ -175,7 +178,7 @@ def test_a_budget_of_iterations_ends_a_step_within_an_epoch(tiny_tiles: Path, tm
         f"--trainer.max-iterations={budget}",
     )
 
-    assert [epoch["iterations"] for epoch in epochs(run)] == [whole, 1]
+    assert [epoch.costs.iterations for epoch in epochs(run)] == [whole, 1]
 
 
 def test_a_later_step_is_validated_on_the_old_classes_that_the_previous_model_sees(
@@ -187,8 +190,8 @@ def test_a_later_step_is_validated_on_the_old_classes_that_the_previous_model_se
 
     (epoch,) = epochs(train(tiny_tiles, tmp_path, previous, *still), step=1)
 
-    assert math.isfinite(epoch["val_old_miou"])
-    assert epoch["val_old_miou"] > 0.2
+    assert epoch.validation is not None
+    assert epoch.validation.old_miou > 0.2
 
 
 @pytest.mark.parametrize(("method", "step"), [("ewc", 0), ("rw", 0), ("plop", 1)])
@@ -221,4 +224,4 @@ def test_plateau_goes_on_where_it_was_interrupted(
         train(tiny_tiles, tmp_path, *options, expected=130)
     resumed = train(tiny_tiles, tmp_path, *options, "--trainer.resume")
 
-    assert [epoch["lr"] for epoch in epochs(resumed)] == pytest.approx([0.008, 0.008, 0.004])
+    assert [epoch.lr for epoch in epochs(resumed)] == pytest.approx([0.008, 0.008, 0.004])

@@ -85,7 +85,9 @@ def test_training_varies_images_as_the_manifest_says(tmp_path: Path, monkeypatch
     write_originals(tmp_path, views)
     used: list[Views] = []
     geometry = augment._geometry
-    monkeypatch.setattr(augment, "_geometry", lambda size, views: used.append(views) or geometry(size, views))
+    monkeypatch.setattr(
+        augment, "_geometry", lambda size, views, maps: used.append(views) or geometry(size, views, maps)
+    )
 
     code, text = invoke(
         "train", "--data-root", tmp_path / "tiles", "--output-folder", tmp_path / "runs", "--image-size=64", *OPTIONS

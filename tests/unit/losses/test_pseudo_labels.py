@@ -3,7 +3,7 @@
 import torch
 
 from saticl.labels import IGNORE
-from saticl.losses import old_labels
+from saticl.losses import normalised_entropy, old_labels
 
 
 def test_confident_background_takes_the_teachers_class_and_the_rest_of_it_is_ignored() -> None:
@@ -20,3 +20,11 @@ def test_new_classes_begin_where_the_teachers_scores_end() -> None:
 
     assert old_labels(torch.tensor([[[2]]]), old_logits, confident).item() == 2
     assert old_labels(torch.tensor([[[1]]]), old_logits, confident).item() == 0
+
+
+def test_entropy_is_that_of_every_pixel_as_a_share_of_the_largest_possible() -> None:
+    logits = torch.randn(2, 3, 4, 5)
+    p = logits.softmax(1)
+
+    torch.testing.assert_close(normalised_entropy(logits), -(p * p.log()).sum(1) / torch.tensor(3.0).log())
+    torch.testing.assert_close(normalised_entropy(torch.zeros(1, 4, 2, 2)), torch.ones(1, 2, 2))

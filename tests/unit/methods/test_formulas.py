@@ -1,31 +1,40 @@
 """Formulas of methods written out pixel by pixel, where a shorter test would accept a simpler method too."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saticl.errors import UnknownName
 from saticl.labels import IGNORE
-from saticl.losses import local_pod_distance
+from saticl.losses import distillation, local_pod_distance, unbiased_distillation
+from saticl.methods import find
 from saticl.methods.base import Method, Network
 from saticl.methods.criterion import build_criterion
 from saticl.methods.finetuning import UnbiasedFineTuning
 from saticl.methods.hciss import HCISS
+from saticl.methods.ilt import ILT
 from saticl.methods.lgkd import LGKD
+from saticl.methods.lwf import LwF
 from saticl.methods.mib import MiB
-from saticl.methods.options import HCISSOptions, LGKDOptions, PLOPOptions
+from saticl.methods.micro import MiCro
+from saticl.methods.options import HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions, RWOptions
 from saticl.methods.plop import PLOP
 from saticl.methods.rotation import Rotated, draw_turn
+from saticl.methods.rw import RW
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
+from saticl.transforms import Rotation
 from saticl.types import Batch, Output, Terms
 from tests.toy import ToySegmenter
 
 TASK = Task(("a", "b", "c", "d"), Protocol("toy", (("a", "b"), ("c", "d"))), 1)
 CRITERION = build_criterion(CEOptions())
 KD = KDOptions(decoder_factor=1.0)
+HARDER = KDOptions(decoder_factor=3.0, alpha=2.0)
 ROTATION = AugOptions(factor=0.3, factor_icl=0.7)
 
 
@@ -117,3 +126,63 @@ def test_hciss_keeps_background_whatever_the_teachers_confidence() -> None:
     loss = method.supervision(output(logits), p.log(), torch.zeros(1, 1, 3, dtype=torch.long))["ce"]
 
     torch.testing.assert_close(loss, F.cross_entropy(logits, torch.tensor([[[0, IGNORE, 1]]]), ignore_index=IGNORE))
+
+
+@pytest.mark.parametrize(
+    ("method", "distance"),
+    [
+        (LwF(TASK, CRITERION, HARDER), distillation),
+        (ILT(TASK, CRITERION, HARDER), distillation),
+        (MiB(TASK, CRITERION, HARDER), unbiased_distillation),
+        (HCISS(TASK, CRITERION, HARDER, HCISSOptions()), unbiased_distillation),
+        (MiCro(TASK, CRITERION, HARDER, MiCroOptions()), unbiased_distillation),
+    ],
+    ids=["lwf", "ilt", "mib", "hciss", "micro"],
+)
+def test_alpha_hardens_the_teachers_labels(method: Method, distance: Callable[..., Tensor]) -> None:
+    new, old = output(torch.randn(2, 5, 16, 16)), output(torch.randn(2, 3, 16, 16))
+    old = old._replace(pixels=new.pixels, stages=new.stages)
+
+    kd = method.distillation(new, old, labels(2, 16, 16))["kd"]
+
+    torch.testing.assert_close(kd, 3 * distance(new.logits, old.logits, 2.0))
+    assert not torch.isclose(kd, 3 * distance(new.logits, old.logits))
+
+
+def test_what_a_network_gives_is_decoded_to_probabilities_over_classes() -> None:
+    logits = torch.randn(2, 5, 4, 6)
+
+    probabilities = Method.decode(output(logits))
+
+    torch.testing.assert_close(probabilities, logits.exp() / logits.exp().sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_free_angles_are_whole_degrees_of_the_circle_half_of_them_mirrored(flip: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    drawn = [draw_turn(AugOptions(fixed_angles=False, flip=flip), generator) for _ in range(600)]
+
+    degrees = [turn.degrees for turn in drawn if isinstance(turn, Rotation)]
+    mirrored = sum(turn.mirror for turn in drawn if isinstance(turn, Rotation))
+    assert len(degrees) == 600
+    assert all(isinstance(angle, int) and 1 <= angle <= 359 for angle in degrees)
+    assert len(set(degrees)) > 200
+    assert 250 < mirrored < 350 if flip else mirrored == 0
+
+
+def test_scores_of_riemannian_walk_are_averaged_with_those_of_earlier_steps() -> None:
+    method = RW(TASK, CRITERION, KD, RWOptions())
+    method.memory = {
+        "gain": {"a": torch.tensor([3.0, -1.0]), "new": torch.tensor([5.0])},
+        "score": {"a": torch.tensor([1.0, 2.0])},
+    }
+
+    method.end(torch.nn.Identity())
+
+    assert {name: score.tolist() for name, score in method.memory["score"].items()} == {"a": [2.0, 1.0], "new": [5.0]}
+
+
+def test_an_unknown_method_is_called_a_method() -> None:
+    with pytest.raises(UnknownName, match="no method 'mibb'"):
+        find("mibb")

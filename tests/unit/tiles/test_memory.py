@@ -112,7 +112,9 @@ def test_a_map_that_is_not_there_is_told(tiny_tiles: Path) -> None:
         tiny_tiles, read_index(tiny_tiles), TASK.train_table(), Manifest.load(tiny_tiles), maps=["saliency"]
     )
 
-    with pytest.raises(InvalidRaster, match=r"maps/saliency/.*cannot be read"):
+    with pytest.raises(
+        InvalidRaster, match=r"maps/saliency/.*: the method needs the map 'saliency' of every training tile"
+    ):
         dataset[0]
 
 
