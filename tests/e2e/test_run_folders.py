@@ -131,10 +131,10 @@ def test_weights_that_are_not_finite_are_never_sealed(
 
     real = fit.validate
 
-    def spoil(step: fit.Step, *more: object) -> object:
+    def spoil(episode: fit.Episode, *more: object) -> object:
         with torch.no_grad():
-            next(step.student.parameters()).fill_(float("nan"))
-        return real(step, *more)
+            next(episode.step.student.parameters()).fill_(float("nan"))
+        return real(episode, *more)
 
     monkeypatch.setattr(fit, "validate", spoil)
 
