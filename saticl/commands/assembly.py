@@ -225,8 +225,8 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> Step:
     targets = None
     if teacher is not None:
         teacher.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
-        decode = load(read_info(plan.previous / MODEL_FILE).method).decode
-        targets = with_old_classes(teacher, validation, normalize, accelerator, decode)
+        classify = load(read_info(plan.previous / MODEL_FILE).method).classes
+        targets = with_old_classes(teacher, validation, normalize, accelerator, classify)
     if config.trainer.compile:
         student.compile()
     return Step(

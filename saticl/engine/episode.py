@@ -153,7 +153,7 @@ def validate(episode: Episode, progress: Progress) -> Validation:
         step.accelerator,
         step.task.num_seen,
         step.targets,
-        decode=step.method.decode,
+        classify=step.method.classes,
     )
     scores = score(matrix, step.task.names, score_groups(step.task.head_sizes))
     miou, f1 = scores.value("all.iou"), scores.value("all.f1")

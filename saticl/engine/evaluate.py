@@ -19,8 +19,8 @@ from saticl.methods.base import Method
 from saticl.metrics.confusion import Confusion
 from saticl.types import Batch, Output
 
-Decode = Callable[[Output], Tensor]
-"""From what the network gives to probabilities [B, K, H, W]: a method's `decode`."""
+Classify = Callable[[Output], Tensor]
+"""From what the network gives to output indices [B, H, W]: a method's `classes`."""
 
 
 def outputs(
@@ -32,20 +32,17 @@ def outputs(
 ) -> Iterator[tuple[Output, Tensor]]:
     """Yield (output, target [B, H, W]) on the device, one batch at a time, in order.
 
-    Scores and pixel features are float32 whatever the precision, as those of a network in training are, so that what
-    is decoded at the end of training is what is decoded later. The network is used in eval mode and left in the mode
-    it was in. `precision` is by default the accelerator's.
+    The network is used in eval mode and left in the mode it was in. `precision` is by default the accelerator's.
     """
     model = accelerator.unwrap_model(network)  # DDP synchronises buffers, and ranks may hold unequal numbers of tiles
     training = model.training
     model.eval()
     try:
-        for batch in batches:
-            with torch.no_grad(), autocast(accelerator.device, precision or accelerator.mixed_precision):
-                output: Output = model(normalize(batch.image.to(accelerator.device, non_blocking=True)))
-            target = batch.target.to(accelerator.device, non_blocking=True)
-            exact = {name: getattr(output, name).float() for name in ("logits", "pixels", "coarse")}
-            yield output._replace(**exact), target
+        # Around all batches: half precision converts the weights once and not once per batch.
+        with torch.no_grad(), autocast(accelerator.device, precision or accelerator.mixed_precision):
+            for batch in batches:
+                image = normalize(batch.image.to(accelerator.device, non_blocking=True))
+                yield model(image), batch.target.to(accelerator.device, non_blocking=True)
     finally:
         model.train(training)
 
@@ -55,11 +52,11 @@ def predictions(
     batches: Iterable[Batch],
     normalize: nn.Module,
     accelerator: Accelerator,
-    decode: Decode = Method.decode,
+    classify: Classify = Method.classes,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (predicted output index, target), both [B, H, W] on the device, one batch at a time, in order."""
     for output, target in outputs(network, batches, normalize, accelerator):
-        yield decode(output).argmax(1), target
+        yield classify(output), target
 
 
 def with_old_classes(
@@ -67,7 +64,7 @@ def with_old_classes(
     batches: Iterable[Batch],
     normalize: nn.Module,
     accelerator: Accelerator,
-    decode: Decode = Method.decode,
+    classify: Classify = Method.classes,
 ) -> list[Tensor]:
     """Targets of a step's validation: true labels where they are new classes, the teacher's prediction elsewhere.
 
@@ -76,7 +73,7 @@ def with_old_classes(
     Computed once per step; uint8 [B, H, W] on the CPU, in the loader's order.
     """
     targets = []
-    for old, target in predictions(teacher, batches, normalize, accelerator, decode):
+    for old, target in predictions(teacher, batches, normalize, accelerator, classify):
         targets.append(torch.where(target == BACKGROUND, old.to(target.dtype), target).cpu())
     return targets
 
@@ -88,12 +85,12 @@ def confusion(
     accelerator: Accelerator,
     num_classes: int,
     targets: Iterable[Tensor] | None = None,
-    decode: Decode = Method.decode,
+    classify: Classify = Method.classes,
 ) -> NDArray[np.int64]:
     """Confusion matrix [K, K], rows truth, over all processes; `targets` replace the labels of the batches."""
     counts = Confusion(num_classes, accelerator.device)
     replaced = None if targets is None else iter(targets)
-    for prediction, target in predictions(network, batches, normalize, accelerator, decode):
+    for prediction, target in predictions(network, batches, normalize, accelerator, classify):
         truth = target if replaced is None else next(replaced).to(accelerator.device, non_blocking=True)
         counts.update(prediction, truth)
     return total(counts, accelerator)
@@ -103,7 +100,7 @@ class Restricted:
     """Confusion matrices [G, G] of groups of G neighbouring output indices among themselves.
 
     Both sides are limited to the group: pixels whose truth is outside are left out, and the prediction is the arg-max
-    over the group's logits alone. They are taken before `decode`: far below the largest, probabilities are all zero.
+    over the group's logits alone. Logits are compared, because far below the largest one probabilities are all zero.
     """
 
     def __init__(self, groups: Sequence[range], device: torch.device) -> None:

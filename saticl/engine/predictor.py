@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from saticl.engine.checkpoint import load_model
 from saticl.engine.device import make_accelerator
-from saticl.engine.evaluate import Decode, outputs
+from saticl.engine.evaluate import outputs
 from saticl.errors import InvalidOptions
 from saticl.labels import Colour
 from saticl.methods import load
+from saticl.methods.base import Method
 from saticl.options import ModelOptions, TrainerOptions
 from saticl.runs.folder import MODEL_FILE
 from saticl.runs.step import StepInfo
@@ -41,8 +42,8 @@ class Predictor:
     info: StepInfo
     accelerator: Accelerator
     normalize: Normalize
-    decode: Decode
-    """From the network's output to probabilities [B, K, H, W], as of the method that trained it."""
+    method: type[Method]
+    """The method that trained it, which says what the network's output means."""
 
     @classmethod
     def open(cls, folder: Path, accelerator: Accelerator | None = None) -> Self:
@@ -58,7 +59,7 @@ class Predictor:
     def of(cls, network: nn.Module, info: StepInfo, accelerator: Accelerator) -> Self:
         """A network that is there already, such as the student at the end of training; it is used, not copied."""
         network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, info, accelerator, normalization(info, accelerator.device), load(info.method).decode)
+        return cls(network, info, accelerator, normalization(info, accelerator.device), load(info.method))
 
     @property
     def task(self) -> Task:
@@ -92,10 +93,7 @@ class Predictor:
         Raises:
             InvalidOptions: another number of bands.
         """
-        self._require_bands(images)
-        nothing = torch.empty(0)
-        ((output, _),) = self.outputs([Batch(images, nothing)])
-        return self.decode(output)
+        return self.method.decode(self._output(images))
 
     def classes(self, images: Tensor) -> Tensor:
         """Output index of every pixel, uint8 [B, H, W] on the device, of raw images [B, C, H, W].
@@ -103,28 +101,25 @@ class Predictor:
         Raises:
             InvalidOptions: another number of bands.
         """
-        return class_map(self.probabilities(images))
+        return self.method.classes(self._output(images)).to(torch.uint8)
 
     def over(self, batches: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (probabilities [B, K, H, W], target [B, H, W]) on the device, one batch at a time, in order."""
         for output, target in self.outputs(batches):
-            yield self.decode(output), target
+            yield self.method.decode(output), target
 
     def outputs(self, batches: Iterable[Batch]) -> Iterator[tuple[Output, Tensor]]:
-        """Yield (output of the network, target), before `decode`; see `evaluate.outputs`."""
+        """Yield (output of the network, target), before its meaning; see `evaluate.outputs`."""
         return outputs(self.network, batches, self.normalize, self.accelerator, self.info.precision)
 
-    def _require_bands(self, images: Tensor) -> None:
+    def _output(self, images: Tensor) -> Output:
         if images.ndim != 4 or images.shape[1] != len(self.bands):
             raise InvalidOptions(
                 f"An image batch of shape {list(images.shape)} does not fit this step, which reads [images, "
                 f"{len(self.bands)}, height, width] with the bands {', '.join(self.bands)}."
             )
-
-
-def class_map(probabilities: Tensor) -> Tensor:
-    """Output index of every pixel, uint8 [B, H, W], from probabilities [B, K, H, W]."""
-    return probabilities.argmax(1).to(torch.uint8)
+        ((output, _),) = self.outputs([Batch(images, torch.empty(0))])
+        return output
 
 
 def scoring_accelerator() -> Accelerator:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from saticl.engine.evaluate import Restricted, total
-from saticl.engine.predictor import Predictor, class_map
+from saticl.engine.predictor import Predictor
 from saticl.metrics.confusion import Confusion
 from saticl.runs.scores import Unseen
 from saticl.tiles.dataset import TileDataset
@@ -50,7 +51,7 @@ def count(predictor: Predictor, on: ScoredTiles, groups: Sequence[range] = ()) -
     counts, restricted = Confusion(predictor.task.num_seen, predictor.device), Restricted(groups, predictor.device)
     loader = on.loader(predictor, True, accelerator.process_index, accelerator.num_processes)
     for output, target in predictor.outputs(loader):
-        counts.update(class_map(predictor.decode(output)).long(), target)
+        counts.update(predictor.method.classes(output), target)
         restricted.update(output.logits, target)
     return [total(one, accelerator) for one in (counts, *restricted.counts)]
 
@@ -69,8 +70,9 @@ def maps(predictor: Predictor, on: ScoredTiles, rank: int = 0, world: int = 1) -
     Tiles at the edge of a scene that is smaller than a tile are padded for the network; their maps are not.
     """
     mine = iter(on.tiles[rank::world])
-    for probabilities, target in predictor.over(on.loader(predictor, False, rank, world)):
-        pairs = zip(class_map(probabilities).cpu().numpy(), target.cpu().numpy(), strict=True)
+    for output, target in predictor.outputs(on.loader(predictor, False, rank, world)):
+        classes = predictor.method.classes(output).to(torch.uint8)
+        pairs = zip(classes.cpu().numpy(), target.cpu().numpy(), strict=True)
         for predicted, truth in pairs:
             tile = next(mine)
             own = slice(tile.window.height), slice(tile.window.width)

@@ -157,9 +157,18 @@ class Method(nn.Module):
     def decode(cls, output: Output) -> Tensor:
         """Probabilities [B, K, H, W] from what the network gives; a pixel's class is that of the largest.
 
-        Used wherever a trained step is scored or applied, so it may look at nothing but the output.
+        Used wherever a trained step is applied, so it may look at nothing but the output.
         """
-        return output.logits.softmax(1)
+        return output.logits.float().softmax(1)
+
+    @classmethod
+    def classes(cls, output: Output) -> Tensor:
+        """Output index of every pixel [B, H, W]: that of the largest probability.
+
+        A softmax keeps the order of the scores, so nothing is computed for it.
+        """
+        plain = cls.decode.__func__ is Method.decode.__func__  # type: ignore[attr-defined]  # both are class methods
+        return output.logits.argmax(1) if plain else cls.decode(output).argmax(1)
 
     def export_state(self) -> dict[str, Tensor]:
         """Tensors that the next step needs: all parameters and persistent buffers of this module, by default."""

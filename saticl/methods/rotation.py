@@ -84,6 +84,7 @@ class Rotated(Method):
         self.asks_teacher = inner.asks_teacher or aug.factor_icl > 0
         self.maps = inner.maps  # type: ignore[misc]  # a fact of the wrapped class
         self.decode = inner.decode  # type: ignore[method-assign]  # a class method of the wrapped class
+        self.classes = inner.classes  # type: ignore[method-assign]
 
     def terms(self, batch: Batch, student: Network, teacher: Network | None, generator: torch.Generator) -> Terms:
         """Those of the wrapped method, and the feature terms."""
