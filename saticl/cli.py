@@ -1,7 +1,7 @@
 """The command line: `python run.py COMMAND`, or `saticl COMMAND` once installed.
 
 Only wiring: flags come from the trees in `saticl/config.py`, and the work is in `saticl/commands`, whose modules are
-imported when their command runs, so that `--help` answers at once.
+imported when their command runs, so that `--help` answers fast.
 """
 
 import json
@@ -33,11 +33,11 @@ AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 Callback = Callable[..., None]
 
 GRACE_S = 1.0
-"""Silent processes leave so much later: when one leaves, a launcher stops all others, the one that speaks too."""
+"""Seconds that silent processes wait: when one ends, a launcher stops all others, also the one that prints."""
 
 app = typer.Typer(
     name="saticl",
-    help="Class-incremental semantic segmentation of aerial imagery.",
+    help="Class-incremental semantic segmentation of aerial imagery: learn land-cover classes in several steps.",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # what still escapes is a bug, and its plain traceback is what we want to see
 )
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def guarded(function: Callback) -> Callback:
-    """The command with mistakes told in a sentence: exit code 2, no traceback unless --debug was given."""
+    """The command, with mistakes printed as a sentence: exit code 2, and a traceback only with --debug."""
 
     @wraps(function)
     def wrapper(ctx: typer.Context, **values: object) -> None:
@@ -75,7 +75,7 @@ def guarded(function: Callback) -> Callback:
 
 
 def _is_first_process() -> bool:
-    """Under a launcher every process comes by here, and one voice is enough."""
+    """Whether this process prints: under a launcher every process runs this, and one message is enough."""
     return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
@@ -170,7 +170,7 @@ AsJson = Annotated[bool, typer.Option("--json", metavar="", help="print JSON ins
 @list_app.command("datasets")
 @guarded
 def _list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Datasets that `prepare` knows, and how to bring your own."""
+    """Datasets that `prepare` can read, and how to use your own."""
     from saticl.commands import listing
 
     _show(listing.datasets(), as_json)
@@ -190,7 +190,7 @@ def _list_tasks(
     from saticl.commands import listing
 
     if dataset is not None and data_root is not None:
-        raise InvalidOptions("--dataset and --data-root both say whose tasks to list: give one of them.")
+        raise InvalidOptions("--dataset and --data-root cannot be used together: give one of them.")
 
     _show(listing.tasks(dataset, data_root), as_json)
 
@@ -198,7 +198,7 @@ def _list_tasks(
 @list_app.command("methods")
 @guarded
 def _list_methods(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Learning methods and the defaults they bring."""
+    """Learning methods, and the defaults that they change."""
     from saticl.commands import listing
 
     _show(listing.methods(), as_json)
@@ -211,7 +211,7 @@ def _list_encoders(
     pattern: Annotated[str | None, typer.Argument(help="part of the name, or a pattern with *")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Encoders of timm, and whether there are pretrained weights."""
+    """Encoders of timm, and whether pretrained weights exist."""
     from saticl.commands import listing
 
     _show(listing.encoders(pattern), as_json)

@@ -39,20 +39,22 @@ class TrainConfig(FrozenOptions):
     """Learn the classes of one step, or of all steps one after another."""
 
     data_root: Path = Field(description="folder that `prepare` wrote")
-    dataset: str | None = Field(None, description="refuse the folder unless it holds the dataset of this name")
+    dataset: str | None = Field(None, description="name of the expected dataset; a folder with another one is refused")
     method: str = Field("mib", description="learning method, see `list methods`, or your own as package.module:Class")
     name: str | None = Field(None, description="name of the run (default: the method's)")
     output_folder: Path = Field(
-        Path("outputs"), description="runs are written to <output>/<dataset>/<task>/<name>/step-N"
+        Path("outputs"), description="folder of all runs; this one goes to <dataset>/<task>/<name>/step-N below it"
     )
     comment: str = Field("", description="a note that is kept with the run")
     seed: int = Field(1337, description="the same seed gives the same run", ge=0)
     image_size: Count | None = Field(None, description="side of the training crop in pixels (default: the whole tile)")
     in_channels: Count | None = Field(None, description="read only this many bands, from the first (default: all)")
-    channel_drop: Share = Field(0.0, description="probability that one random band of a training tile is blanked")
-    modality_drop: Share = Field(0.0, description="probability that all bands after the third are blanked")
+    channel_drop: Share = Field(0.0, description="probability that one random band of a tile is replaced by its mean")
+    modality_drop: Share = Field(
+        0.0, description="probability that all bands after the third are replaced by their mean"
+    )
     class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare classes count more (by the inverse square root of their pixels)"
+        "none", description="balanced: rare classes count more (1 divided by the square root of their pixels)"
     )
     val_size: Share = Field(
         0.1, description="share of the training scenes that are kept for validation (at least one scene)"
@@ -102,7 +104,8 @@ class PrepareConfig(FrozenOptions):
     jobs: Count = Field(2, description="processes that cut at the same time")
     shard: str | None = Field(
         None,
-        description="cut one part of the scenes, written i/n, such as 2/8 for the second of eight: for job arrays",
+        description="cut only one part of the scenes, as one of several jobs on a cluster; written i/n, for example "
+        "2/8 for the second of eight parts",
     )
     allow_missing: bool = Field(False, description="accept an incomplete download")
     overwrite: bool = Field(False, description="replace a dataset that was prepared with other options")
@@ -122,16 +125,16 @@ class TestTaskOptions(FrozenOptions):
 
 
 class TestConfig(FrozenOptions):
-    """Score old, new and all classes."""
+    """Score trained steps: old, new and all classes."""
 
     run: Path = Field(description="folder of a run: <output>/<dataset>/<task>/<name>, or of one of its steps")
     data_root: Path | None = Field(
         None, description="folder that `prepare` wrote (default: where the run was trained)"
     )
     split: Literal["test", "val"] = Field("test", description="tiles to score")
-    batch_size: Count = Field(8, description="tiles per process and iteration")
+    batch_size: Count = Field(8, description="tiles per batch, in every process")
     num_workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that load tiles")
-    predictions: bool = Field(False, description="write the class map of every tile as GeoTIFF")
+    predictions: bool = Field(False, description="also write the predicted class map of every tile, as GeoTIFF")
     restricted: bool = Field(
         False,
         description="also score the classes of each step alone, leaving out all other classes",
@@ -141,15 +144,17 @@ class TestConfig(FrozenOptions):
         description="a run that learned all classes at once (task `offline`) on the same data, to compare with; "
         "needs --task.step all",
     )
-    panels: Annotated[int, Field(ge=0)] = Field(6, description="tiles in the figure of predictions")
+    panels: Annotated[int, Field(ge=0)] = Field(6, description="number of tiles in the figure of predictions")
     task: TestTaskOptions = TestTaskOptions()
 
 
 class DemoConfig(FrozenOptions):
-    """Write a synthetic city in the raw layout of a dataset."""
+    """Draw a synthetic city, with the folders and file names of a downloaded dataset."""
 
     dst: Path = Field(description="folder to write")
-    layout: Literal["potsdam", "vaihingen"] = Field("potsdam", description="whose folder and file names to use")
+    layout: Literal["potsdam", "vaihingen"] = Field(
+        "potsdam", description="dataset whose folder names and file names are used"
+    )
     scenes: Annotated[int, Field(ge=2)] = Field(
         6, description="number of scenes; about a third of them are for testing"
     )

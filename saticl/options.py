@@ -79,8 +79,8 @@ class ModelOptions(FrozenOptions):
     freeze: bool = Field(False, description="keep the encoder as it is after step 0")
     output_stride: Literal[8, 16, 32] = Field(
         32,
-        description="pixels of the image per pixel of the smallest feature map; 8 and 16 see finer, and need more "
-        "memory",
+        description="pixels of the image per pixel of the smallest feature map; 8 and 16 show finer details and need "
+        "more memory",
     )
     act: Literal["ident", "relu", "leaky_relu", "elu"] = Field(
         "ident",
@@ -108,9 +108,9 @@ class TrainerOptions(FrozenOptions):
         "works",
     )
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
-        "auto", description="choose the number format yourself instead of --trainer.amp"
+        "auto", description="number format to compute in; auto: as --trainer.amp says"
     )
-    batch_size: Count = Field(8, description="tiles that a process sees at once")
+    batch_size: Count = Field(8, description="tiles per batch, in every process")
     num_workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that load tiles, per training process")
     max_epochs: Count = Field(100, description="largest number of passes over the training tiles")
     max_iterations: Count | None = Field(
@@ -120,8 +120,7 @@ class TrainerOptions(FrozenOptions):
     monitor: Literal["miou", "f1", "last"] = Field(
         "miou",
         description="score that picks the best epoch: mean IoU or F1 of new classes by their labels and of old "
-        "classes by what the "
-        "previous model sees; last: no choice, take the last epoch",
+        "classes by what the previous model sees; last: always take the last epoch",
     )
     validate_every: Count = Field(1, description="validate after every this many epochs")
     accumulate: Count = Field(
@@ -134,7 +133,9 @@ class TrainerOptions(FrozenOptions):
         False, description="continue an interrupted step from its last complete epoch; finished steps are kept"
     )
     compile: bool = Field(False, description="compile the network with torch.compile: slow to start, then faster")
-    channels_last: bool = Field(True, description="memory layout that is faster on most machines")
+    channels_last: bool = Field(
+        True, description="store images with the channels last, which is faster on most machines"
+    )
 
 
 class OptimizerOptions(FrozenOptions):
@@ -166,7 +167,7 @@ class SchedulerOptions(FrozenOptions):
 
 
 class CEOptions(FrozenOptions):
-    """The supervised loss. Methods that need its unbiased form (UFT, MiB) take it by themselves."""
+    """The supervised loss. Methods that need its unbiased form (UFT, MiB) choose that form themselves."""
 
     name: Literal["ce", "focal", "tversky", "tanimoto"] = Field(
         "ce", description="loss of labelled pixels: cross entropy, focal, Tversky or Tanimoto"
@@ -184,13 +185,14 @@ class KDOptions(FrozenOptions):
     decoder_factor: NotNegative = Field(
         0.0,
         description="how strongly the class scores stay as the previous model gave them "
-        "(mib 1, published 10; lwf 100, ilt 100, lwf-mc 10)",
+        "(default of mib 1, lwf and ilt 100, lwf-mc 10; published for mib: 10)",
     )
     encoder_factor: NotNegative = Field(
-        0.0, description="how strongly the encoder's features stay as the previous model gave them (ilt 100)"
+        0.0,
+        description="how strongly the encoder's features stay as the previous model gave them (default of ilt: 100)",
     )
     alpha: Positive = Field(
-        1.0, description="factor on the previous model's scores: above 1 makes it sound surer than it is"
+        1.0, description="factor on the previous model's scores; above 1: its answers count as more certain"
     )
 
 
@@ -198,15 +200,18 @@ class AugOptions(FrozenOptions):
     """Rotation contrastive distillation, around any method."""
 
     factor: NotNegative = Field(
-        0.0, description="weight of: the features of the turned image are the turned features of the image"
+        0.0,
+        description="how strongly features turn with the image: those of the turned image should be the turned "
+        "features of the image",
     )
     factor_icl: NotNegative = Field(
-        0.0, description="weight of: the features of the turned image are the turned features of the previous model"
+        0.0, description="the same, but compared with the turned features of the previous model"
     )
-    flip: bool = Field(True, description="mirror half of the turned images too")
+    flip: bool = Field(True, description="also mirror half of the turned images")
     fixed_angles: bool = Field(
         True,
-        description="turn by quarters, which loses nothing; --aug.no-fixed-angles: by any angle, ignoring the corners",
+        description="turn by 90, 180 or 270 degrees, so that no pixel is lost; --aug.no-fixed-angles: by any angle, "
+        "and empty corners are ignored",
     )
     color: bool = Field(False, description="also change brightness and contrast of the turned image by up to 10 %")
 

@@ -189,7 +189,7 @@ def protocol_from_dict(name: str, content: object) -> Protocol:
         if isinstance(steps, list) and all(_are_names(group) for group in steps) and _is_name_or_none(background):
             return Protocol(name, tuple(tuple(group) for group in steps), background)
     raise InvalidOptions(
-        f"The task {name!r} is not understood: write it as {{steps: [[class, ...], ...], background: class}}, "
+        f"The task {name!r} has a wrong form: write it as {{steps: [[class, ...], ...], background: class}}, "
         "where background is optional."
     )
 

@@ -68,7 +68,7 @@ class Plan:
         size = self.config.image_size or self.data.manifest.tile_size
         if size is None:
             raise InvalidOptions(
-                f"The images of {self.data.root} keep their own shapes: say with --image-size how large the training "
+                f"The images of {self.data.root} have different sizes: say with --image-size how large the training "
                 "crops are."
             )
         return size

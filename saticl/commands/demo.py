@@ -43,7 +43,7 @@ def _claim(config: DemoConfig) -> None:
     earlier = _read(marker)
     if earlier is None and config.dst.exists() and (not config.dst.is_dir() or any(config.dst.iterdir())):
         raise InvalidOptions(
-            f"{config.dst} exists and holds something other than an earlier demo: "
+            f"{config.dst} already holds files that are not from an earlier demo: "
             "choose a new or empty folder with --dst."
         )
     if earlier is not None and earlier != options:

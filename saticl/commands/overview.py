@@ -22,8 +22,8 @@ def write_overview(config: TestConfig, tested: Sequence[Tested], joint: Tested |
     if record.summary:
         console.print(summary_table(record.summary, f"the whole run, {record.split} tiles"))
     else:
-        beside = "" if joint is None else ", no comparison with the joint run"
-        console.print(f"Earlier steps are missing: no averages over steps, no forgetting{beside}.")
+        beside = "" if joint is None else ", comparison with the joint run"
+        console.print(f"Earlier steps are missing. Not computed: averages over steps, forgetting{beside}.")
     folder = tested[0].finished.folder.parent
     write_steps(folder, record)
     columns = [f"step {step}" for step in record.steps]
@@ -33,6 +33,6 @@ def write_overview(config: TestConfig, tested: Sequence[Tested], joint: Tested |
 
 def show_restricted(tested: Sequence[Tested]) -> None:
     """Print how well each step's classes are told from one another."""
-    title = "mean IoU of each step's classes among themselves (other truth left out, other outputs ignored)"
+    title = "mean IoU of each step's classes alone (pixels and outputs of all other classes are left out)"
     labels = step_labels(tested[-1].task)
     console.print(matrix_table(labels, [one.step for one in tested], restricted_by_step(tested), title))

@@ -42,7 +42,7 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     request = _request(config)
     recipe = _recipe(config, adapter, adapter.chosen(request))
     if config.dst.resolve() == config.src.resolve():
-        raise InvalidOptions(f"--src and --dst are the same folder {config.dst}: give the tiles one of their own.")
+        raise InvalidOptions(f"--src and --dst are the same folder {config.dst}: choose another folder for the tiles.")
     state = state_of(config.dst, recipe.options, config.overwrite)
     manifest = finished(config.dst) if state == "same" else None
     if manifest is not None and not config.src.exists():
@@ -68,13 +68,13 @@ def _cut(
     raise_failures({scene.id: failed[scene.id] for scene in scenes if scene.id in failed})
     if not all(is_finished(block, recipe) for block in left):
         raise MissingTiles(
-            f"Tiles in {recipe.root} that were just written are gone or incomplete: make sure that the disk has room "
-            "and that nobody else writes there, then run the same command again."
+            f"Some tiles in {recipe.root} were written and are now missing or incomplete: make sure that the disk "
+            "has free space and that no other program writes there, then run the same command again."
         )
     of_others = {block.scene.id for block in survey.all() if not is_finished(block, recipe)}
     if of_others:
         number = len(of_others)
-        console.print(f"This shard is done; {number} scenes of other shards are left, then {MANIFEST} is written.")
+        console.print(f"This shard is done. Other shards still cut {number} scenes; the last one writes {MANIFEST}.")
         return None
     manifest = finished(recipe.root)
     if manifest is None or left or [entry.id for entry in manifest.scenes] != [scene.id for scene in scenes]:
@@ -90,7 +90,7 @@ def _cut_blocks(blocks: list[Block], recipe: Recipe, jobs: int) -> Failures:
 
 
 def _repairing(damaged: list[str]) -> str:
-    return f"{_number(damaged)} missing or damaged, such as {damaged[0]}: cut anew."
+    return f"{_number(damaged)} missing or damaged, for example {damaged[0]}. This is cut again now."
 
 
 def _check_without_source(config: PrepareConfig) -> None:
@@ -98,8 +98,8 @@ def _check_without_source(config: PrepareConfig) -> None:
     damaged = damaged_files(config.dst, read_index(config.dst))
     if damaged:
         raise MissingTiles(
-            f"{_number(damaged)} missing or damaged in {config.dst}, such as {damaged[0]}: bring the raw imagery back "
-            f"to {config.src} and run the same command again, which cuts them anew."
+            f"{_number(damaged)} missing or damaged in {config.dst}, for example {damaged[0]}: copy the raw imagery "
+            f"back to {config.src} and run the same command again. It cuts what is missing."
         )
 
 
@@ -112,7 +112,7 @@ def _shard(text: str | None) -> tuple[int, int]:
     first, _, last = (text or "1/1").partition("/")
     if first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last):
         return int(first) - 1, int(last)
-    raise InvalidOptions(f"--shard {text} is not understood: write i/n, from 1/n to n/n, such as 2/8.")
+    raise InvalidOptions(f"--shard {text} is not valid: write i/n, for example 2/8 for the second of eight parts.")
 
 
 def _request(config: PrepareConfig) -> Request:

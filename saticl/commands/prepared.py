@@ -39,7 +39,7 @@ class Prepared:
         bands = self.manifest.bands
         if in_channels is not None and in_channels > len(bands):
             raise InvalidOptions(
-                f"--in-channels {in_channels} is more than {self.root} holds: {len(bands)} bands "
+                f"--in-channels {in_channels} is too large: {self.root} holds {len(bands)} bands "
                 f"({', '.join(bands)}). Lower it, or prepare the data again with other --channels or --dsm."
             )
         return tuple(bands[:in_channels])
@@ -70,7 +70,8 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
     manifest = Manifest.load(root)
     if dataset is not None and dataset != manifest.dataset:
         raise InvalidOptions(
-            f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root, or drop --dataset."
+            f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root, or leave out "
+            "--dataset."
         )
     return Prepared(root, manifest, read_index(root))
 
@@ -96,8 +97,9 @@ def warn_of_drift(data: Prepared, info: StepInfo) -> None:
     far = far_bands(info.bands, info.mean, info.std, statistics.mean, statistics.std)
     if far:
         console.print(
-            f"[yellow]Warning:[/] the pixels of {data.root} are far from those of step 0, whose mean and deviation "
-            f"stay in use: {'; '.join(map(str, far))}. Scores may be low: check bands, units and brightness.",
+            f"[yellow]Warning:[/] the pixel values of {data.root} are far from those of step 0: "
+            f"{'; '.join(map(str, far))}. All steps use the mean and deviation of step 0, so scores may be low. "
+            "Check bands, units and brightness.",
             highlight=False,
         )
 
@@ -126,5 +128,5 @@ def require_pixels(missing: Sequence[str], task: Task, mode: str) -> None:
     if missing:
         raise InvalidOptions(
             f"The class {', '.join(missing)} of step {task.step} ({task.protocol.name}) has no pixel in the training "
-            f"tiles that --task.filter-mode {mode} leaves: choose another filter mode or task, or prepare more scenes."
+            f"tiles that --task.filter-mode {mode} selects: choose another mode or task, or prepare more scenes."
         )

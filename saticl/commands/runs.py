@@ -42,7 +42,7 @@ def already_finished(folder: Path, config: TrainConfig) -> bool:
     if not config.trainer.resume:
         raise InvalidOptions(
             f"{folder} already holds this step: add --trainer.resume to continue or keep it, give another --name, "
-            "or delete the folder to train it anew."
+            "or delete the folder to train it again."
         )
     before = trained_config(folder).dotted()
     for name, value in config.dotted().items():

@@ -25,7 +25,7 @@ def show_summary(manifest: Manifest, root: Path) -> None:
         "megapixels": [f"{_pixels(scenes) / 1e6:,.1f}" for scenes in used],
         **{f"{name} %": [_share(scenes, label) for scenes in used] for label, name in enumerate(manifest.class_names)},
         "ignored %": [f"{100 * sum(scene.ignored for scene in scenes) / _pixels(scenes):.2f}" for scenes in used],
-        "off-palette pixels": [f"{sum(scene.inexact for scene in scenes):,}" for scenes in used],
+        "pixels of other colours": [f"{sum(scene.inexact for scene in scenes):,}" for scenes in used],
         "of no class": [f"{sum(scene.residual for scene in scenes):,}" for scenes in used],
     }
     for name, values in rows.items():
@@ -40,8 +40,8 @@ def show_summary(manifest: Manifest, root: Path) -> None:
 def _defects(scene: SceneEntry) -> list[str]:
     if not scene.inexact:
         return []
-    rest = f"{scene.residual:,} belong to no class and are ignored" if scene.residual else "all were recovered"
-    return [f"{scene.inexact:,} label pixels are off the palette: {rest}"]
+    rest = f"{scene.residual:,} belong to no class and are ignored" if scene.residual else "all were repaired"
+    return [f"{scene.inexact:,} label pixels do not have the exact colour of a class: {rest}"]
 
 
 def _pixels(scenes: list[SceneEntry]) -> int:

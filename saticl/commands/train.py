@@ -68,7 +68,7 @@ def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Acc
     step = build_step(plan, accelerator, info)
     with claimed(plan.folder, accelerator, lambda: already_finished(plan.folder, config)) as finished:
         if finished:
-            say(accelerator, f"step {task.step} was finished by another training meanwhile: {plan.folder}")
+            say(accelerator, f"step {task.step} was finished by another training in the meantime: {plan.folder}")
         else:
             run_step(plan, info, step)
 

@@ -71,8 +71,8 @@ def cut_blocks(blocks: Sequence[Block], recipe: Recipe, executor: Executor, repo
     except BrokenExecutor as error:
         names = ", ".join(sorted({block.scene.id for block in blocks} - work.failed.keys())[:3])
         raise InvalidRaster(
-            f"A process ended unexpectedly while scenes such as {names} were cut, perhaps because the memory was "
-            "full: run the same command again with fewer --jobs; it resumes."
+            f"A process ended unexpectedly while it cut scenes (for example {names}). Perhaps the memory was full: "
+            "run the same command again with fewer --jobs. What is finished is kept."
         ) from error
     work.forget_damaged()
     return work.failed

@@ -30,7 +30,7 @@ def state_of(root: Path, options: Options, overwrite: bool) -> State:
     has_work = any((root / name).exists() for name in (TILES, PARTS, MANIFEST))
     begun = _begun(root)
     if begun is None and has_work:
-        raise InvalidOptions(f"{root} holds tiles or parts of unknown origin: give --dst an empty folder.")
+        raise InvalidOptions(f"{root} holds tiles or parts of unknown origin: choose an empty folder with --dst.")
     if begun is not None and begun != options and has_work and not overwrite:
         raise InvalidOptions(_difference(root, begun, options))
     if begun == options:

@@ -60,7 +60,7 @@ def _part(recipe: Recipe, block: Block) -> Part:
     if part is None:
         path = recipe.part(block.scene.id, block.number)
         raise MissingTiles(
-            f"{path} has vanished or changed: run the same `prepare` command again, which cuts it anew."
+            f"{path} is missing or has changed: run the same `prepare` command again. It cuts what is missing."
         )
     return part
 
@@ -69,7 +69,7 @@ def _check_alike(scenes: Scenes) -> None:
     kinds = {(parts[0].scene.dtype, parts[0].scene.bands): parts[0].scene.id for parts in scenes}
     if len(kinds) > 1:
         shown = "; ".join(f"{scene}: {dtype} {', '.join(bands)}" for (dtype, bands), scene in kinds.items())
-        raise InvalidRaster(f"The scenes are of different types ({shown}): convert them to one type.")
+        raise InvalidRaster(f"The scenes have different types ({shown}): convert them to one type.")
 
 
 def _entry(parts: list[Part]) -> SceneEntry:

@@ -97,7 +97,7 @@ class Description(Part):
     @classmethod
     def _is_pattern(cls, pattern: str | None) -> str | None:
         if pattern is not None and not re.fullmatch(r"[^{}]*(\{[A-Za-z_]\w*\}[^{}]*)*", pattern):
-            raise ValueError(f"{pattern!r} has braces that hold no name: write placeholders like images/{{name}}.tif")
+            raise ValueError(f"{pattern!r} has braces without a name: write placeholders like images/{{name}}.tif")
         return pattern
 
     @field_validator("images")
@@ -111,7 +111,7 @@ class Description(Part):
     @classmethod
     def _are_bands(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(bands)) < len(bands) or "dsm" in bands:
-            raise ValueError("every band needs a name of its own, and dsm is that of the surface model")
+            raise ValueError("every band needs a different name, and the name dsm is kept for the surface model")
         return bands
 
     @model_validator(mode="after")
@@ -188,7 +188,7 @@ def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{place!r} is no key of it; valid keys are {', '.join(_keys(first['loc']))}"
+        return f"{place!r} is not a valid key; valid keys are {', '.join(_keys(first['loc']))}"
     if first["type"] == "missing":
         return f"{place!r} is missing"
     message = first["msg"].removeprefix("Value error, ")

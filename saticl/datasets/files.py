@@ -53,4 +53,4 @@ def _members(archive: Path) -> list[str]:
         with zipfile.ZipFile(archive) as content:
             return content.namelist()
     except zipfile.BadZipFile as error:
-        raise MissingRawData(f"The archive {archive} is damaged or incomplete: fetch it again.") from error
+        raise MissingRawData(f"The archive {archive} is damaged or incomplete: download it again.") from error

@@ -128,7 +128,7 @@ class Folder(DatasetAdapter):
                 if value not in keys.values():
                     raise InvalidOptions(f"split.{place} names {value!r}, but no image has it as {split.by}.")
                 if value in places:
-                    raise InvalidOptions(f"split.{place} names {value!r}, which split.{places[value]} has already.")
+                    raise InvalidOptions(f"split.{place} names {value!r}, which split.{places[value]} names already.")
                 places[value] = place
         unlisted = sorted({key for key in keys.values() if key not in places})
         if unlisted:

@@ -38,7 +38,12 @@ BANDS: Mapping[str, tuple[str, ...]] = {
 Kind = Literal["rgb", "irrg", "rgbir", "full", "eroded", "dsm", "ndsm"]
 """What a file holds: a kind of image, a mask with or without class boundaries, a surface model or a normalised one."""
 
-LABELS = Choice("labels", ("full", "eroded"), "masks", "masks with class boundaries, or without (ignored there)")
+LABELS = Choice(
+    "labels",
+    ("full", "eroded"),
+    "masks",
+    "full: masks of all pixels; eroded: pixels near class boundaries are ignored",
+)
 
 DSM = Choice("dsm", (False, True), "surface model", "add the surface model as a last band")
 
@@ -99,9 +104,11 @@ class Download:
             for kind, names in by_kind.items()
             if names
         )
-        sentence = f"The download of {self.title} in {self.root} is incomplete: {'; '.join(parts)} lack."
+        sentence = f"The download of {self.title} in {self.root} is incomplete. Missing: {'; '.join(parts)}."
         if complete:
-            return f"{sentence} Complete it, or add --allow-missing to cut the {len(complete)} complete scenes."
+            return (
+                f"{sentence} Download these files, or add --allow-missing to cut the {len(complete)} complete scenes."
+            )
         return f"{sentence} No scene is complete. Expected there, zipped or not:\n{self.tree}"
 
 

@@ -25,7 +25,7 @@ def mixed_precision(trainer: TrainerOptions, model: ModelOptions, cuda: bool) ->
     wanted = trainer.precision
     if wanted == "bf16" and in_place:
         raise InvalidOptions(
-            f"--trainer.precision bf16 does not work with --model.norm {model.norm}, which has no bfloat16 kernels; "
+            f"--trainer.precision bf16 does not work with --model.norm {model.norm}, which has no bfloat16 kernels: "
             "choose --trainer.precision fp16 (GPU) or float32, or --model.norm abn."
         )
     if wanted == "fp16" and not cuda:
@@ -69,12 +69,12 @@ def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerato
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world != accelerator.num_processes:
         raise InvalidOptions(
-            f"The launcher started {world} processes that do not know each other, and all would write the same files. "
+            f"The launcher started {world} processes without a connection; they would all write the same files. "
             "Without GPUs: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N run.py train ..."
         )
     if accelerator.mixed_precision == "bf16" and model.norm in ("iabn", "iabn_sync"):
         raise InvalidOptions(
-            f"The launcher asks for bf16, but --model.norm {model.norm} has no bfloat16 kernels; "
+            f"The launcher asks for bf16, but --model.norm {model.norm} has no bfloat16 kernels: "
             "give --trainer.precision fp16 or float32."
         )
     return accelerator

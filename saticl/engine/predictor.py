@@ -115,7 +115,7 @@ class Predictor:
     def _output(self, images: Tensor) -> Output:
         if images.ndim != 4 or images.shape[1] != len(self.bands):
             raise InvalidOptions(
-                f"An image batch of shape {list(images.shape)} does not fit this step, which reads [images, "
+                f"A batch of images of the shape {list(images.shape)} does not fit this step, which reads [images, "
                 f"{len(self.bands)}, height, width] with the bands {', '.join(self.bands)}."
             )
         ((output, _),) = self.outputs([Batch(images, torch.empty(0))])

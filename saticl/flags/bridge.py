@@ -18,9 +18,10 @@ Options = TypeVar("Options", bound=BaseModel)
 Resolver = Callable[[Sequence[Setting]], Options]
 
 EPILOG = (
-    "Later wins: defaults, the method's own defaults, --config files in their order, environment, flags. "
-    "Any option can come from the environment: --trainer.batch-size from SATICL_TRAINER__BATCH_SIZE. "
-    "Every switch has its opposite: --trainer.amp and --trainer.no-amp. "
+    "An option can be set in several places; the last one in this list wins: default, default of the method, "
+    "--config files in their order, environment variable, flag. "
+    "The variable SATICL_TRAINER__BATCH_SIZE sets --trainer.batch-size, and so for every option. "
+    "Every switch can be turned off: --trainer.amp turns it on, --trainer.no-amp turns it off. "
     "Both spellings work: --trainer.batch-size and --trainer.batch_size."
 )
 """The rules that hold for every option, said once per help page."""
@@ -154,9 +155,13 @@ def _completion(choices: list[str]) -> Callable[[str], list[str]]:
 
 
 def _own_parameters() -> list[Parameter]:
-    files = typer.Option("--config", metavar="FILE.yaml", help="options from a YAML file; repeatable, later files win")
+    files = typer.Option(
+        "--config",
+        metavar="FILE.yaml",
+        help="read options from a YAML file; may be given several times, the last file wins",
+    )
     shown = typer.Option(
-        "--print-config", metavar="", help="print the resolved options as YAML, valid as --config, and stop"
+        "--print-config", metavar="", help="print all options as YAML, a valid file for --config, and stop"
     )
     return [
         _keyword("config", Annotated[list[Path], files], []),

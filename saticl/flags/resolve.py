@@ -65,7 +65,7 @@ def check_environment(environment: Iterable[str], trees: Iterable[Tree]) -> None
         if name.startswith(PREFIX) and "__" in name and name not in known.values():
             dotted = name.removeprefix(PREFIX).lower().replace("__", ".")
             near = [known[option] for option in nearest(dotted, known)]
-            raise InvalidOptions(f"The environment variable {name} is no option.{_meant(near)}")
+            raise InvalidOptions(f"The environment variable {name} is not an option.{_meant(near)}")
 
 
 def resolve(model: type[AnyConfig], settings: Iterable[Setting]) -> AnyConfig:

@@ -121,7 +121,7 @@ def _dsm_notes(image: DatasetReader, dsm: DatasetReader) -> tuple[str, ...]:
         )
     gaps = [(gap, unit) for gap, unit in ((rows, "rows"), (cols, "columns")) if gap]
     return tuple(
-        f"the surface model lacks {gap} {unit}: the edge is repeated"
+        f"the surface model has {gap} {unit} less than the image: the edge is repeated"
         if gap > 0
         else f"the surface model has {-gap} {unit} more than the image: they are cut off"
         for gap, unit in gaps

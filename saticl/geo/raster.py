@@ -59,8 +59,8 @@ def read_bands(source: DatasetReader, bands: Sequence[int], window: Window, dtyp
         raise _damaged(source.name, error) from error
 
 
-CUT_ANEW = "run the same `prepare` command again, which cuts such tiles anew"
-FETCH_AGAIN = "it is damaged or incomplete, fetch it again"
+CUT_ANEW = "run the same `prepare` command again, which cuts such tiles again"
+FETCH_AGAIN = "it is damaged or incomplete, download or copy it again"
 
 
 def read(path: Path | str, remedy: str = CUT_ANEW) -> Array:
@@ -159,7 +159,7 @@ def parse_crs(text: str) -> CRS:
         return CRS.from_user_input(text)
     except ValueError as error:  # CRSError is one, and not all codes get as far as raising it
         raise InvalidOptions(
-            f"The coordinate system {text!r} is not known: give --crs an EPSG code such as EPSG:32633."
+            f"The coordinate system {text!r} is not known: write an EPSG code after --crs, for example EPSG:32633."
         ) from error
 
 

@@ -48,19 +48,20 @@ class MethodSpec:
 METHODS: tuple[MethodSpec, ...] = (
     MethodSpec(
         "ft",
-        "fine-tuning: cross entropy on the new labels alone; forgets",
+        "fine-tuning: learns from the new labels alone, and forgets old classes",
         "-",
         "saticl.methods.finetuning:FineTuning",
     ),
     MethodSpec(
         "uft",
-        "fine-tuning with unbiased cross entropy: background may be any old class",
+        "fine-tuning in which background may be any old class (unbiased cross entropy)",
         "Cermelli et al., CVPR 2020, arXiv:2002.00718, eq. 3",
         "saticl.methods.finetuning:UnbiasedFineTuning",
     ),
     MethodSpec(
         "mib",
-        "models the background: unbiased cross entropy and distillation, classifier from the background",
+        "background may be any old class, and what was background may be new (unbiased cross entropy and "
+        "distillation); new classes start as copies of the background",
         "Cermelli et al., CVPR 2020, arXiv:2002.00718",
         "saticl.methods.mib:MiB",
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
@@ -85,7 +86,7 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "ilt",
-        "LwF, and the encoder's features stay too",
+        "LwF, and the encoder's features also stay",
         "Michieli and Zanuttigh, ICCVW 2019, arXiv:1907.13372",
         "saticl.methods.ilt:ILT",
         defaults={"kd.decoder_factor": 100.0, "kd.encoder_factor": 100.0},
@@ -117,7 +118,7 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "plop",
-        "labels old classes in the background, keeps features at several scales",
+        "the previous model labels old classes in the background, and features stay at several scales",
         "Douillard et al., CVPR 2021, arXiv:2011.11390",
         "saticl.methods.plop:PLOP",
         published="saticl.methods.plop:PublishedPLOP",
@@ -126,7 +127,7 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "lgkd",
-        "PLOP, and distillation that the labels correct",
+        "PLOP, and scores stay as the previous model gave them, corrected by the labels",
         "Yang et al., ICCV 2023, pp. 18601-18612",
         "saticl.methods.lgkd:LGKD",
         published="saticl.methods.lgkd:PublishedLGKD",
@@ -135,7 +136,7 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "cil",
-        "labels teach new classes, the previous model all other pixels",
+        "labels teach the new classes, the previous model teaches all other pixels",
         "Klingner et al., ITSC 2020, arXiv:2005.06050",
         "saticl.methods.cil:CIL",
         defaults={"kd.decoder_factor": 1.0},
@@ -151,7 +152,7 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "micro",
-        "reconstruction: MiB, and relations between pixels of all images of a batch",
+        "reconstruction: MiB, and pixels of all images of a batch keep their relations",
         "after Rong et al., IEEE TGRS 2023, document 10188852; no code or full text known",
         "saticl.methods.micro:MiCro",
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
@@ -200,7 +201,9 @@ def _outside(target: str) -> MethodSpec:
             "importable, for example with PYTHONPATH."
         ) from error
     if not (inspect.isclass(method) and issubclass(method, Method)):
-        raise InvalidOptions(f"--method {target} is no subclass of saticl.methods.base.Method.")
+        raise InvalidOptions(
+            f"--method {target} is not a subclass of saticl.methods.base.Method: derive your class from it."
+        )
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", method.__name__).lower()
     summary = (method.__doc__ or "").strip().partition("\n")[0]
     return MethodSpec(name, summary, "-", target, defaults=method.defaults, reads=method.reads)

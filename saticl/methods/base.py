@@ -187,7 +187,7 @@ class Method(nn.Module):
             if tensor.shape != own[name].shape:
                 raise InvalidCheckpoint(
                     f"The previous step left {name} of the shape {tuple(tensor.shape)}, but {type(self).__name__} "
-                    f"expects {tuple(own[name].shape)}: what grows with the classes needs an import_state of its own."
+                    f"expects {tuple(own[name].shape)}: where it grows with the classes, write your own import_state."
                 )
         self.load_state_dict(dict(state), strict=False)
 

@@ -6,83 +6,93 @@ from saticl.options import Count, FrozenOptions, NotNegative, Positive, Share
 
 
 class AnchorOptions(FrozenOptions):
-    """What EWC, PI and RW have in common."""
+    """What EWC, PI and RW share: they hold important weights in place."""
 
     factor: NotNegative = Field(500.0, description="how strongly weights are held in place")
     faithful: bool = Field(False, description="as in the published runs")
 
 
 class EWCOptions(AnchorOptions):
-    """Elastic weight consolidation."""
+    """EWC: hold weights in place that the loss is sensitive to. Elastic weight consolidation."""
 
     factor: NotNegative = Field(
         500.0, description="how strongly weights are held in place (published: MiB 500, PLOP 100, SDR 1000)"
     )
     alpha: Share = Field(0.9, description="share of its past that a weight's importance keeps at every update")
     faithful: bool = Field(
-        False, description="as in the published runs: alpha weighs the newest batch, importance scaled per tensor"
+        False,
+        description="as in the published runs: alpha is the share of the newest batch, and importance is scaled in "
+        "every tensor separately",
     )
 
 
 class PIOptions(AnchorOptions):
-    """Path integral, also known as synaptic intelligence."""
+    """PI: hold weights in place that lowered the loss. Path integral, also called synaptic intelligence."""
 
     factor: NotNegative = Field(
         500.0, description="how strongly weights are held in place (published: MiB 500, SDR 1000)"
     )
     xi: Positive | None = Field(
-        None, description="smallest squared move an importance is divided by (default: 1e-3, published runs 1e-20)"
+        None,
+        description="added to the squared move of a weight before its importance is divided by it (default: 1e-3; "
+        "published runs: 1e-20)",
     )
-    faithful: bool = Field(False, description="as in the published runs: importance scaled per tensor, xi 1e-20")
+    faithful: bool = Field(
+        False,
+        description="as in the published runs: importance is scaled in every tensor separately, and xi is 1e-20",
+    )
 
 
 class RWOptions(AnchorOptions):
-    """Riemannian walk."""
+    """RW: EWC and PI together. Riemannian walk."""
 
     factor: NotNegative = Field(
         100.0, description="how strongly weights are held in place (published: MiB 100, SDR 1000)"
     )
     alpha: Share = Field(0.9, description="share of its past that a weight's Fisher information keeps at every update")
-    interval: Count = Field(10, description="look every this many updates at how far the weights have moved")
+    interval: Count = Field(10, description="updates between two measurements of how far the weights have moved")
     faithful: bool = Field(
         False,
-        description="as in the published runs: alpha weighs the newest batch, only the last gradient of an interval "
-        "counts, importance scaled per tensor",
+        description="as in the published runs: alpha is the share of the newest batch, only the last gradient of an "
+        "interval counts, and importance is scaled in every tensor separately",
     )
 
 
 class PLOPOptions(FrozenOptions):
-    """Pseudo labels and Local POD."""
+    """PLOP: the previous model labels the background, and features stay. Pseudo labels and Local POD."""
 
     features_factor: NotNegative = Field(
         0.01, description="how strongly feature maps stay as they were (published: VOC 0.01, ADE 0.001)"
     )
     logits_factor: NotNegative = Field(
-        0.0005, description="how strongly the small score maps stay as they were (published: VOC 0.0005, ADE 0.00001)"
+        0.0005,
+        description="how strongly class scores stay as they were, before they are enlarged to the size of the image "
+        "(published: VOC 0.0005, ADE 0.00001)",
     )
     faithful: bool = Field(
         False,
-        description="as in the published code: entropy divided twice, its median misread, new classes' logits summed",
+        description="as in the published code: entropy is divided twice, its median is read wrongly, and the logits "
+        "of new classes are summed",
     )
 
 
 class LGKDOptions(PLOPOptions):
-    """Label-guided distillation on top of PLOP, with PLOP's options of its own."""
+    """LGKD: PLOP, and scores that stay, corrected by the labels. Has its own copies of PLOP's options."""
 
     previous: NotNegative = Field(
         10.0,
-        description="weight of background and old pixels (VOC 19-1 and 15-5: 5, 15-1: 1; ADE 100-50 and 100-10: 1, "
-        "50-50: 2)",
+        description="weight of background and old pixels (published: VOC 19-1 and 15-5: 5, 15-1: 1; ADE 100-50 and "
+        "100-10: 1, 50-50: 2)",
     )
     novel: NotNegative = Field(
         2.0,
-        description="weight of pixels of new classes (VOC 19-1: 0.5, 15-5: 1, 15-1: 0; ADE 100-50: 20, 100-10: 1, "
-        "50-50: 10)",
+        description="weight of pixels of new classes (published: VOC 19-1: 0.5, 15-5: 1, 15-1: 0; ADE 100-50: 20, "
+        "100-10: 1, 50-50: 10)",
     )
 
 
 class CILOptions(FrozenOptions):
-    """Entropy-weighted distillation of unlabelled pixels."""
+    """CIL: the previous model teaches all pixels without a label. Entropy-weighted distillation."""
 
     entropy_weight: NotNegative = Field(
         1.0, description="how much more a pixel counts where the previous model is unsure"
@@ -91,7 +101,7 @@ class CILOptions(FrozenOptions):
 
 
 class HCISSOptions(FrozenOptions):
-    """Reconstruction of HCISS; no value is published."""
+    """HCISS (reconstruction): the previous model guides labels and features. No value is published."""
 
     confidence: Share = Field(
         0.7, description="probability from which a class that the previous model sees becomes the label"
@@ -102,14 +112,16 @@ class HCISSOptions(FrozenOptions):
 
 
 class MiCroOptions(FrozenOptions):
-    """Reconstruction of MiCro; no value is published."""
+    """MiCro (reconstruction): pixels of all images of a batch keep relations. No value is published."""
 
     relation_factor: NotNegative = Field(1.0, description="how strongly relations between pixels of all images stay")
     contrast_factor: NotNegative = Field(
-        0.1, description="how strongly pixels of a class are drawn together across images"
+        0.1, description="how strongly features of one class are pulled together across images"
     )
     prototype_factor: NotNegative = Field(0.1, description="how strongly relations to the means of classes stay")
-    temperature: Positive = Field(0.1, description="divides the similarities: smaller counts the nearest more")
+    temperature: Positive = Field(
+        0.1, description="divides the similarities; with a smaller number the most similar pixels count more"
+    )
     confidence: Share = Field(
         0.7, description="probability from which a class that the previous model sees becomes the label"
     )

@@ -57,7 +57,7 @@ def draw(options: ModelOptions, in_channels: int, image_size: int | None) -> Blu
     if refusal := _refusal(lambda: _try_out(blueprint, size)):
         raise InvalidOptions(
             f"Encoder {name!r} gives no feature maps for {in_channels} bands at {size} x {size} pixels ({refusal}); "
-            "another --model.encoder (see `list encoders`) or another --image-size may."
+            "choose another --model.encoder (see `list encoders`) or another --image-size."
         )
     return blueprint
 

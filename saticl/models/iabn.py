@@ -35,6 +35,6 @@ class WorldABN(InPlaceABNSync):  # type: ignore[misc]  # an untyped base class
         if self.training and self.group is not None and not x.is_cuda:
             raise InvalidOptions(
                 "--model.norm iabn_sync synchronises processes on GPUs only: with several processes on CPUs choose "
-                "--model.norm iabn or abn, whose statistics are each process's own."
+                "--model.norm iabn or abn, where every process uses the statistics of its own tiles."
             )
         return super().forward(x)  # type: ignore[no-any-return]

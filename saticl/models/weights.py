@@ -38,9 +38,9 @@ def load_pretrained(maps: nn.Module, blueprint: Blueprint) -> None:
         model: nn.Module = timm.create_model(blueprint.name, pretrained=True, num_classes=0, **sized)
     except (OSError, RuntimeError, ValueError) as error:
         raise InvalidCheckpoint(
-            f"The pretrained weights of {blueprint.name} cannot be had ({type(error).__name__}: no such weights, or "
-            "no connection to the model hub); give a local file with --model.weights FILE, or fill the hub's "
-            "cache on a connected machine and point HF_HOME to it."
+            f"The pretrained weights of {blueprint.name} cannot be loaded ({type(error).__name__}): they do not "
+            "exist, or there is no connection to the model hub. Give a local file with --model.weights FILE, or "
+            "download them on a machine with internet, copy the hub's cache folder, and set HF_HOME to it."
         ) from error
     _load(maps, model.state_dict(), blueprint, "timm's hub")
 
@@ -62,11 +62,13 @@ def read_state(path: Path) -> State:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InvalidCheckpoint(
-            f"{path} holds more than weights, or is damaged: reading it could run foreign code, so it is refused; "
-            "save its state_dict alone, best as .safetensors."
+            f"{path} holds more than weights, or it is damaged. It is refused, because reading it could run code "
+            "that is in the file. Save only its state_dict, best as .safetensors."
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise InvalidCheckpoint(f"{path} is no weights file, or it is damaged ({type(error).__name__}).") from error
+        raise InvalidCheckpoint(
+            f"{path} is not a file of weights, or it is damaged ({type(error).__name__})."
+        ) from error
     for nest in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(nest), Mapping):
             content = content[nest]

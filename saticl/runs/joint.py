@@ -27,7 +27,7 @@ def find_joint(run: Path, last: StepInfo) -> Finished:
         raise InvalidOptions(f"--joint {run} was trained on {info.dataset}, not on {last.dataset} as --run.")
     missing = [name for name in last.task.seen if name not in indices_by_class(info.task)]
     if missing:
-        raise InvalidOptions(f"--joint {run} never learned {', '.join(missing)}: name another run.")
+        raise InvalidOptions(f"--joint {run} did not learn {', '.join(missing)}: name another run.")
     return joint
 
 

@@ -63,7 +63,7 @@ def replayed(kept: Iterable[Kept], tiles: Sequence[Tile], task: Task) -> tuple[l
         if entry.tile not in by_id or entry.step >= task.step:
             raise InvalidCheckpoint(
                 f"The memory of the previous step names the tile {entry.tile!r} of step {entry.step}, which these "
-                "data do not have for an earlier step: train with the folder of tiles that the earlier steps had."
+                "data do not have for an earlier step: train on the prepared folder that the earlier steps used."
             )
         found.append(by_id[entry.tile])
         tables.append(task.at(entry.step).train_table())

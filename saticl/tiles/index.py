@@ -78,8 +78,8 @@ def read_index(root: Path) -> list[Tile]:
         raise MissingTiles(f"{root} has no {INDEX}: run `prepare --src <raw imagery> --dst {root}` first.") from error
     except (KeyError, TypeError, ValueError) as error:
         raise MissingTiles(
-            f"{path} is damaged ({error}): delete it together with dataset.json and run `prepare` again, which "
-            "rebuilds both without cutting anew."
+            f"{path} is damaged ({error}): delete it and dataset.json, then run `prepare` again, which "
+            "writes both again without cutting the tiles again."
         ) from error
 
 

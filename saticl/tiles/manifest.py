@@ -150,7 +150,7 @@ class Manifest(Entry):
             place = ".".join(str(part) for part in first["loc"]) or "its text"
             raise MissingTiles(
                 f"{root / MANIFEST} cannot be used ({place}: {first['msg']}): it is damaged or comes from another "
-                f"version of saticl; prepare the dataset again into an empty folder."
+                f"version of saticl. Prepare the dataset again into an empty folder."
             ) from error
 
 
@@ -158,5 +158,5 @@ def _absent(root: Path) -> str:
     if (root / "parts").is_dir():
         return f"{root} is not complete: run the same `prepare` command again (every shard of it); it resumes."
     if root.is_dir():
-        return f"{root} holds no prepared dataset ({MANIFEST} lacks): run `prepare --src <raw imagery> --dst {root}`."
+        return f"{root} is not prepared ({MANIFEST} is missing): run `prepare --src <raw imagery> --dst {root}`."
     return f"{root} does not exist: run `prepare --src <raw imagery> --dst {root}` first, or correct --data-root."

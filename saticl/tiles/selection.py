@@ -74,9 +74,9 @@ def _nothing_left(tiles: Sequence[Tile], task: Task, mode: Mode) -> str:
     if not any(_holds(tile, task, task.new) for tile in tiles):
         return (
             f"None of the {len(tiles)} training tiles holds a class of {which}: prepare more scenes, choose a task "
-            "that leaves it out, or another --seed, which keeps other scenes for validation."
+            "without this class, or choose another --seed, which keeps other scenes for validation."
         )
-    reason = "was dealt to another class" if mode == "split" else "also holds a class that is learned later"
+    reason = "was given to another class" if mode == "split" else "also holds a class that is learned later"
     return (
         f"No training tile is left for {which} with --task.filter-mode {mode}: every tile that holds it {reason}. "
         "Try --task.filter-mode overlap, smaller tiles, or more scenes."

@@ -101,7 +101,10 @@ class Tracker(NullTracker):
             self._failures += 1
             if not self._warned:
                 self._warned = True
-                LOG.warning("MLflow could not record (%s); training goes on, journal.jsonl has it all.", _brief(error))
+                LOG.warning(
+                    "MLflow could not record this (%s). Training goes on; journal.jsonl holds everything.",
+                    _brief(error),
+                )
 
 
 def open_tracker(
@@ -130,7 +133,7 @@ def open_tracker(
             home = mlflow_runs.find_experiment(client, uri, experiment)
             return Tracker(client, *mlflow_runs.find_runs(client, home, run.name, step))
     except Exception as error:  # noqa: BLE001  whatever goes wrong in here, training goes on
-        LOG.warning("MLflow at %s cannot be used (%s); training goes on without it.", uri, _brief(error))
+        LOG.warning("MLflow at %s cannot be used (%s). Training goes on without it.", uri, _brief(error))
         return NullTracker()
 
 

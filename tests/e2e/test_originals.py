@@ -76,7 +76,7 @@ def test_without_a_size_the_crops_are_asked_for(folder: Path) -> None:
     code, text = invoke("train", "--data-root", folder / "tiles", "--output-folder", folder / "none", *OPTIONS)
 
     assert code == 2
-    assert "keep their own shapes: say with --image-size how large" in " ".join(text.split())
+    assert "have different sizes: say with --image-size how large" in " ".join(text.split())
     assert not (folder / "none").exists()
 
 

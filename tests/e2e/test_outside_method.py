@@ -149,7 +149,7 @@ def test_it_trains_is_killed_between_its_phases_and_ends_with_the_same_weights(
     [
         ("nowhere:Thing", "--method nowhere:Thing cannot be imported"),
         ("adapters:Nothing", "--method adapters:Nothing cannot be imported"),
-        ("adapters:nn", "--method adapters:nn is no subclass of saticl.methods.base.Method"),
+        ("adapters:nn", "--method adapters:nn is not a subclass of saticl.methods.base.Method"),
     ],
 )
 def test_what_is_no_method_is_refused(name: str, sentence: str, package: Path, tiny_tiles: Path) -> None:

@@ -106,5 +106,5 @@ def test_processes_that_do_not_know_each_other_are_refused(tiny_tiles: Path, tmp
     )
 
     assert result.returncode == 2
-    assert "started 2 processes that do not know each other" in " ".join(result.stderr.split())
+    assert "started 2 processes without a connection" in " ".join(result.stderr.split())
     assert list(tmp_path.iterdir()) == []

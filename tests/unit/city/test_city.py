@@ -271,7 +271,7 @@ def test_other_options_replace_an_earlier_demo(tmp_path: Path, vaihingen: Path) 
 def test_a_folder_with_anything_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
 
-    with pytest.raises(InvalidOptions, match="other than an earlier demo"):
+    with pytest.raises(InvalidOptions, match="not from an earlier demo"):
         write(tmp_path)
 
     assert contents(tmp_path) == {"thesis.txt": b"precious"}

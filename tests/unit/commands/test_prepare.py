@@ -138,15 +138,17 @@ def test_defects_are_repaired_counted_and_noted(raw: Path, tmp_path: Path) -> No
     expected = labels(HEIGHT, WIDTH, 412)
     expected[40:42, 50:53] = 255
     assert blended.counts == tuple(np.bincount(expected[expected < 255], minlength=6))
-    assert short.notes == ("the surface model lacks 1 columns: the edge is repeated",)
+    assert short.notes == ("the surface model has 1 columns less than the image: the edge is repeated",)
 
 
 def test_the_table_at_the_end_shows_the_defects(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepared(raw, tmp_path / "tiles")
 
     shown = capsys.readouterr().out
-    assert "off-palette pixels" in shown
-    assert "9,000 label pixels are off the palette: 6 belong to no class" in " ".join(shown.split())
+    assert "pixels of other colours" in shown
+    assert "9,000 label pixels do not have the exact colour of a class: 6 belong to no class" in " ".join(
+        shown.split()
+    )
 
 
 @pytest.mark.parametrize("budget", [1, 64 * 80 * 8])
@@ -309,7 +311,7 @@ def test_an_incomplete_download_is_refused_unless_accepted(raw: Path, tmp_path: 
     ("changes", "words"),
     [
         ({"overlap": 64}, "0 to 63"),
-        ({"shard": "3/2"}, "--shard 3/2 is not understood"),
+        ({"shard": "3/2"}, "--shard 3/2 is not valid"),
         ({"shard": "half"}, "write i/n"),
         ({"crs": "nowhere"}, "'nowhere' is not known"),
         ({"dataset": "vaihingen", "channels": "rgb"}, "--channels irrg"),

@@ -30,7 +30,7 @@ def test_a_class_without_any_pixel_in_training_is_refused(tiny_tiles: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [("2s: [[a]]", "is not understood"), (": [", "cannot be read as YAML")]
+    ("content", "sentence"), [("2s: [[a]]", "has a wrong form"), (": [", "cannot be read as YAML")]
 )
 def test_a_file_of_tasks_is_read_or_explained(content: str, sentence: str, tiny_tiles: Path, tmp_path: Path) -> None:
     file = tmp_path / "tasks.yaml"

@@ -151,7 +151,7 @@ class Broken(Executor):
 
 @pytest.mark.parametrize("is_late", [False, True])
 def test_a_killed_process_is_a_sentence(blocks: list[Block], recipe: Recipe, is_late: bool) -> None:
-    with pytest.raises(InvalidRaster, match=r"scenes such as 2_10, 4_12 .*fewer --jobs; it resumes"):
+    with pytest.raises(InvalidRaster, match=r"for example 2_10, 4_12.*fewer --jobs\. What is finished is kept"):
         cut_blocks(blocks, recipe, Broken(is_late), Told(recipe))
 
 

@@ -65,7 +65,9 @@ def test_a_damaged_tile_is_cut_anew_and_nothing_else(
     prepared(raw, root, dsm=True, overwrite=overwrite)
 
     assert digests(root) == expected
-    assert f"1 file is missing or damaged, such as {name}: cut anew." in " ".join(capsys.readouterr().out.split())
+    assert f"1 file is missing or damaged, for example {name}. This is cut again now." in " ".join(
+        capsys.readouterr().out.split()
+    )
     second_block = f"{24 * ROWS_PER_BLOCK:05d}_"
     for path, then in before.items():
         if path.parent.name == "4_12" or path.name >= second_block:
@@ -135,7 +137,7 @@ def test_without_the_raw_imagery_a_damaged_tile_is_named(raw: Path, tmp_path: Pa
     raw.rename(tmp_path / "gone")
     flip(root / "tiles/4_12/00000_00000_image.tif")
 
-    with pytest.raises(MissingTiles, match=r"1 file is .*4_12/00000_00000_image\.tif: bring the raw imagery back"):
+    with pytest.raises(MissingTiles, match=r"1 file is .*4_12/00000_00000_image\.tif: copy the raw imagery back"):
         prepare(config(raw, root))
 
     (tmp_path / "gone").rename(raw)
@@ -230,7 +232,7 @@ def test_tiles_that_vanish_behind_our_back_are_noticed(
 
     monkeypatch.setattr(Path, "write_bytes", vanishing)
 
-    with pytest.raises(MissingTiles, match="just written are gone or incomplete"):
+    with pytest.raises(MissingTiles, match="were written and are now missing or incomplete"):
         prepare(config(raw, tmp_path / "tiles"))
 
     assert not (tmp_path / "tiles" / MANIFEST).exists()

@@ -55,7 +55,7 @@ def test_the_list_of_datasets_shows_their_choices() -> None:
         {
             "flag": "--labels",
             "values": ["full", "eroded"],
-            "summary": "masks with class boundaries, or without (ignored there)",
+            "summary": "full: masks of all pixels; eroded: pixels near class boundaries are ignored",
         },
         {"flag": "--dsm", "values": [False, True], "summary": "add the surface model as a last band"},
     ]

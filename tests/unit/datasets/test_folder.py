@@ -214,10 +214,10 @@ def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"image": "x"}, "'image' is no key of it; valid keys are name, images, masks"),
+        ({"image": "x"}, "'image' is not a valid key; valid keys are name, images, masks"),
         ({"images": None}, "'images' is missing"),
         ({"images": "images/all.tif"}, "needs placeholders"),
-        ({"masks": "masks/{name.png"}, "braces that hold no name"),
+        ({"masks": "masks/{name.png"}, "braces without a name"),
         ({"masks": "masks/{nam}.png"}, r"masks uses \{nam\}, which images does not have \(group, name\)"),
         ({"classes": {}}, "classes"),
         ({"classes": {"house": "blue"}}, "'blue' is neither a colour"),
@@ -227,7 +227,7 @@ def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> Non
         ),
         ({"ignore": ["#3C1098"]}, "ignore and house have the same"),
         ({"classes": {"house": 1, "street": "#FF00FF"}}, "mix colours and numbers"),
-        ({"bands": ["red", "red", "blue"]}, "every band needs a name of its own"),
+        ({"bands": ["red", "red", "blue"]}, "every band needs a different name"),
         ({"split": {"by": "city"}}, "split.by is 'city', but must be one of group, name, scene"),
         ({"split": {"training": ["A"]}}, "valid keys are by, train, val, test, skip"),
         ({"protocols": {"2s": {"steps": [["house"], ["castle"]]}}}, "no class 'castle' in the task '2s'"),
@@ -255,7 +255,7 @@ def test_a_mistake_in_the_description_is_one_clear_sentence(
     [
         ({"images": "{group}/pictures/{name}.tif"}, r"No file below .* matches .*, but for example A/images/one\.tif"),
         ({"split": {"by": "group", "train": ["A", "C"], "test": ["B"]}}, "split.train names 'C', but no image"),
-        ({"split": {"by": "group", "train": ["A"], "test": ["A", "B"]}}, "'A', which split.train has already"),
+        ({"split": {"by": "group", "train": ["A"], "test": ["A", "B"]}}, "'A', which split.train names already"),
         ({"split": {"by": "group", "train": ["A"]}}, "says nothing about B: list each group under"),
         ({"split": {"by": "group", "train": "gone.txt", "test": ["B"]}}, "there is no such file"),
     ],

@@ -116,7 +116,7 @@ def test_a_surface_model_without_its_last_column_repeats_the_edge(raw: Path) -> 
     assert dsm is not None
     np.testing.assert_array_equal(dsm[..., -1], dsm[..., -2])
     with open_scene(Potsdam().scenes(raw, PARTIAL)[1]) as reader:
-        assert reader.notes == ("the surface model lacks 1 columns: the edge is repeated",)
+        assert reader.notes == ("the surface model has 1 columns less than the image: the edge is repeated",)
 
 
 def test_a_surface_model_of_another_size_is_refused_with_both_sizes(raw: Path) -> None:
@@ -179,7 +179,8 @@ def test_an_incomplete_download_is_refused_with_what_lacks(raw: Path) -> None:
     (raw / "5_Labels_all/top_potsdam_2_10_label.tif").unlink()
 
     with pytest.raises(
-        MissingRawData, match=r"incomplete: RGB image of 2_11, 2_12.*; label of 2_10, 2_11.*allow-missing.* 1 "
+        MissingRawData,
+        match=r"incomplete\. Missing: RGB image of 2_11, 2_12.*; label of 2_10, 2_11.*allow-missing.* 1 ",
     ):
         Potsdam().scenes(raw, Request())
 

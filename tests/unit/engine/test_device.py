@@ -55,7 +55,7 @@ def test_processes_that_do_not_know_each_other_are_refused(monkeypatch: pytest.M
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setattr("saticl.engine.device.Accelerator", LoneAccelerator)
 
-    with pytest.raises(InvalidOptions, match="started 3 processes that do not know each other"):
+    with pytest.raises(InvalidOptions, match="started 3 processes without a connection"):
         make_accelerator(TrainerOptions(), ModelOptions())
 
 

@@ -365,7 +365,7 @@ def test_a_typo_in_the_environment_is_refused_and_other_variables_are_left_alone
     known = [tree(model) for model in TREES]
 
     check_environment(["SATICL_TRAINER__BATCH_SIZE", "SATICL_TASK__UNSEEN", "SATICL_PYTHON", "PATH__X"], known)
-    with pytest.raises(InvalidOptions, match=r"BATCHSIZE is no option\. Did you mean SATICL_TRAINER__B"):
+    with pytest.raises(InvalidOptions, match=r"BATCHSIZE is not an option\. Did you mean SATICL_TRAINER__B"):
         check_environment(["SATICL_TRAINER__BATCHSIZE"], known)
 
 

@@ -121,7 +121,7 @@ def test_a_joint_run_is_found_and_checked_before_anything_is_scored(tmp_path: Pa
     with pytest.raises(InvalidOptions, match="was trained on town, not on village"):
         find_joint(tmp_path / "joint", info(1, dataset="village"))
     write_step(tmp_path / "fewer", info(0, groups=(("building",),)))
-    with pytest.raises(InvalidOptions, match="never learned tree, car"):
+    with pytest.raises(InvalidOptions, match="did not learn tree, car"):
         find_joint(tmp_path / "fewer", last)
 
 

@@ -24,7 +24,7 @@ SCENE = SceneEntry(
     residual=1,
     crs="EPSG:32633",
     transform=(0.05, 0, 366_676, 0, -0.05, 5_808_345),
-    notes=("the surface model lacks 1 columns: the edge is repeated",),
+    notes=("the surface model has 1 columns less than the image: the edge is repeated",),
 )
 HOLDING = Manifest(
     version="0.1.0",
@@ -71,7 +71,7 @@ def test_a_manifest_knows_its_classes_bands_and_protocols() -> None:
 
 
 def test_a_folder_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> None:
-    with pytest.raises(MissingTiles, match=r"no prepared dataset .* run `prepare --src"):
+    with pytest.raises(MissingTiles, match=r"is not prepared .*missing.* run `prepare --src"):
         Manifest.load(tmp_path)
     with pytest.raises(MissingTiles, match=r"gone does not exist: run `prepare --src"):
         Manifest.load(tmp_path / "gone")

@@ -54,7 +54,7 @@ def test_originals_may_move_where_the_manifest_says_so(folder: Path) -> None:
     (folder / "photos").rename(folder / "elsewhere")
 
     with pytest.raises(
-        InvalidRaster, match=r"photos/JPEGImages/2007_000003\.jpg is missing or damaged .* fetch it again"
+        InvalidRaster, match=r"photos/JPEGImages/2007_000003\.jpg is missing or damaged .* copy it again"
     ):
         open_dataset(folder)[3]
     moved = Manifest.load(folder / "tiles").model_copy(update={"roots": {"voc": str(folder / "elsewhere")}})
@@ -91,7 +91,7 @@ def test_a_truncated_photograph_is_an_error_and_not_grey(folder: Path) -> None:
     path = folder / "photos" / "JPEGImages" / "2007_000000.jpg"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
-    with pytest.raises(InvalidRaster, match=r"2007_000000\.jpg is missing or damaged .* fetch it again"):
+    with pytest.raises(InvalidRaster, match=r"2007_000000\.jpg is missing or damaged .* copy it again"):
         open_dataset(folder)[0]
 
 

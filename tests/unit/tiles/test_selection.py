@@ -142,7 +142,7 @@ def test_a_step_whose_class_is_nowhere_is_refused_by_name() -> None:
 def test_a_step_that_the_filter_empties_says_what_to_try() -> None:
     with pytest.raises(EmptySelection, match=r"\(a\) with --task.filter-mode noov: .* learned later. Try .*overlap"):
         select([make_tile(0, {0, 1})], Task(CLASSES, SINGLE, 0), "noov", 0)
-    with pytest.raises(EmptySelection, match=r"\(b\) with --task.filter-mode split: .* dealt to another class"):
+    with pytest.raises(EmptySelection, match=r"\(b\) with --task.filter-mode split: .* given to another class"):
         select([make_tile(0, {0, 1})], Task(CLASSES, SINGLE, 1), "split", 0)
 
 

@@ -178,7 +178,7 @@ def test_a_store_that_cannot_be_opened_is_a_warning(tmp_path: Path, caplog: pyte
     )
 
     assert type(tracker) is NullTracker
-    assert ["training goes on without it" in record.message for record in caplog.records] == [True]
+    assert ["Training goes on without it" in record.message for record in caplog.records] == [True]
 
 
 def test_failures_while_training_are_told_once(
