@@ -141,7 +141,7 @@ class TestConfig(FrozenOptions):
     )
     joint: Path | None = Field(
         None,
-        description="a run that learned all classes at once (task `offline`) on the same data, to compare with; "
+        description="a run that learned all classes in one step (task `offline`) on the same data, to compare with; "
         "needs --task.step all",
     )
     panels: Annotated[int, Field(ge=0)] = Field(6, description="number of tiles in the figure of predictions")

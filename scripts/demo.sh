@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to an incremental model on a synthetic city, on a laptop without a GPU: environment, raw imagery, tiles,
-# three steps of MiB with rotation contrastive distillation, scores. Everything is written to demo/ in the repository;
-# what is finished there is kept, so that a second run shows the scores at once. With another budget, delete demo/ first.
+# three steps of MiB with rotation contrastive distillation, scores. Everything is written to demo/ in the repository.
+# Finished work there is kept, so a second run only shows the scores. To change the budget, delete demo/ first.
 set -euo pipefail
 
 # shellcheck source=scripts/environment.sh
@@ -34,7 +34,7 @@ title "Cutting it into tiles"
 python run.py prepare --dataset potsdam --src "$DEMO/raw" --dst "$DEMO/tiles" --channels rgb \
   --tile-size "$TILE_SIZE" --overlap "$OVERLAP" --allow-missing
 
-title "Learning two classes at a time, three times, without the old labels"
+title "Learning in three steps, two new classes in each, without labels of old classes"
 python run.py train --data-root "$DEMO/tiles" --output-folder "$DEMO/outputs" --name mib-cd \
   --task.name "$TASK" --task.step all --method mib --aug.factor 0.1 --aug.factor-icl 0.1 \
   --model.encoder "$ENCODER" --trainer.batch-size "$BATCH_SIZE" --trainer.max-epochs "$EPOCHS" \
@@ -44,5 +44,5 @@ title "Scoring every step on the test scenes"
 python run.py test --run "$RUN" --task.step all
 
 title "Done"
-echo "The table above says how well each step knows old and new classes."
+echo "The table above shows how well each step recognises old and new classes."
 echo "Pictures: $RUN/step-*/figures/"

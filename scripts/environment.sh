@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by demo.sh and test.sh: makes .venv in the repository and installs requirement files into it.
-# Honours PYTHON, the interpreter to make the environment with (default: the first of python3, python3.13, python3.12
-# and python3.11 that is new enough).
+# PYTHON is the interpreter that makes the environment (default: the first of python3, python3.13, python3.12 and
+# python3.11 that is new enough).
 
 REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="$REPOSITORY/.venv"
@@ -22,7 +22,7 @@ find_python() {
   return 1
 }
 
-# make_environment FILE...: installs requirement files, and does nothing when they have not changed since.
+# make_environment FILE...: installs requirement files; does nothing if they have not changed since the last time.
 make_environment() {
   local python file arguments=(-c "$REPOSITORY/constraints.txt") stamp hash
   if ! new_enough "$VENV/bin/python"; then

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Compiles In-Place ABN against the installed torch: needed for --model.norm iabn and iabn_sync, and for nothing else
-# (--model.norm abn is the same mathematics in plain torch). About 70 seconds per GPU generation on two cores.
+# Compiles In-Place ABN for the installed torch. Only --model.norm iabn and iabn_sync need it (--model.norm abn computes
+# the same in plain torch). Takes about 70 seconds per GPU generation on two cores.
 #
 #   ./scripts/install_iabn.sh
 #
-# The environment is the active one, else ./.venv. A C++ compiler is needed. Where torch has CUDA, nvcc comes from the
-# package registry; set CUDA_HOME to use an installed toolkit instead. TORCH_CUDA_ARCH_LIST says for which GPUs to
-# compile (default: the visible one, else "8.0;9.0+PTX": A100 and everything newer).
+# It is installed into the active environment, or into ./.venv if none is active. A C++ compiler is needed. If torch has
+# CUDA, nvcc comes from the package registry; set CUDA_HOME to use an installed toolkit instead. TORCH_CUDA_ARCH_LIST
+# says for which GPUs to compile (default: the visible GPU, or "8.0;9.0+PTX" without one: A100 and everything newer).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +15,7 @@ python="${VIRTUAL_ENV:-$PWD/.venv}/bin/python"
 pip=("$python" -m pip --disable-pip-version-check install --quiet)
 
 if "$python" -c "import torch, inplace_abn" 2>/dev/null; then
-  echo "In-Place ABN is already there."
+  echo "In-Place ABN is already installed."
   exit 0
 fi
 if ! "$python" -c "import torch" 2>/dev/null; then
@@ -27,7 +27,7 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 torch_cuda="$("$python" -c "import torch; print(torch.version.cuda or '')")"
 
-# 1. What compiles: everything of the list but the package itself, and the CUDA compiler only if torch has CUDA.
+# 1. The tools that compile: everything in the list except the package itself; the CUDA compiler only if torch has CUDA.
 tools="^(inplace-abn"
 if [ -z "$torch_cuda" ] || [ -n "${CUDA_HOME:-}" ]; then tools+="|cuda-toolkit"; fi
 grep -vE "$tools)" requirements-iabn.txt > "$scratch/tools.txt"
@@ -43,7 +43,7 @@ if [ -n "$torch_cuda" ]; then
     export LIBRARY_PATH="$scratch${LIBRARY_PATH:+:$LIBRARY_PATH}"
   fi
   if [ ! -x "$CUDA_HOME/bin/nvcc" ]; then
-    echo "There is no $CUDA_HOME/bin/nvcc: unset CUDA_HOME to take the compiler from the package registry." >&2
+    echo "There is no $CUDA_HOME/bin/nvcc: unset CUDA_HOME to use the compiler from the package registry." >&2
     exit 1
   fi
   if [ -z "${TORCH_CUDA_ARCH_LIST:-}" ]; then
@@ -55,7 +55,7 @@ print('.'.join(map(str, torch.cuda.get_device_capability())) if torch.cuda.is_av
   echo "Compiling In-Place ABN for GPUs of capability $TORCH_CUDA_ARCH_LIST; about a minute for each."
 fi
 
-# 3. Compile. Without build isolation, or the build would see no torch; the environment's ninja comes first on PATH.
+# 3. Compile, without build isolation, because the build needs torch; the environment's ninja comes first on PATH.
 PATH="$(dirname "$python"):$PATH" "${pip[@]}" --no-deps --no-build-isolation "$(grep '^inplace-abn' requirements-iabn.txt)"
 "$python" -c "
 import torch, inplace_abn

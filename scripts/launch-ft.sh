@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fine-tuning on ISPRS Potsdam, one class per step: the lower bound.
-# usage: scripts/launch-ft.sh DATA_RGB DATA_RGBIR [FLAGS ...]    - leaves one of the two out; the last flag wins
+# usage: scripts/launch-ft.sh DATA_RGB DATA_RGBIR [FLAGS ...]    write - instead of one of the two to leave it out; of a repeated flag the last one wins
 set -euo pipefail
 
 # shellcheck source=scripts/launch.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # MiB with rotation contrastive distillation on ISPRS Potsdam, one class per step.
-# usage: scripts/launch-mib-cd.sh DATA_RGB DATA_RGBIR [FLAGS ...]    - leaves one of the two out; the last flag wins
+# usage: scripts/launch-mib-cd.sh DATA_RGB DATA_RGBIR [FLAGS ...]    write - instead of one of the two to leave it out; of a repeated flag the last one wins
 set -euo pipefail
 
 # shellcheck source=scripts/launch.sh

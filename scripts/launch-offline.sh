@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All classes of ISPRS Potsdam at once: the upper bound.
-# usage: scripts/launch-offline.sh DATA_RGB DATA_RGBIR [FLAGS ...]    - leaves one of the two out; the last flag wins
+# All classes of ISPRS Potsdam in one step: the upper bound.
+# usage: scripts/launch-offline.sh DATA_RGB DATA_RGBIR [FLAGS ...]    write - instead of one of the two to leave it out; of a repeated flag the last one wins
 set -euo pipefail
 
 # shellcheck source=scripts/launch.sh

@@ -8,7 +8,7 @@
 
 usage() {
   echo "usage: $0 DATA_RGB DATA_RGBIR [FLAGS of run.py train ...]" >&2
-  echo "DATA_RGB and DATA_RGBIR are folders that 'run.py prepare' wrote; - leaves one out." >&2
+  echo "DATA_RGB and DATA_RGBIR are folders that 'run.py prepare' wrote; write - to leave one out." >&2
   exit 2
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Linters, type checker and tests. Arguments go to pytest: scripts/test.sh -k windows, scripts/test.sh -m "not slow".
-# Tests run in random order; what pytest prints first repeats it: scripts/test.sh --randomly-seed=123.
+# Tests run in random order. The seed that pytest prints first repeats an order: scripts/test.sh --randomly-seed=123.
 #
-# scripts/test.sh --mutants [--sample N] [--seed S] [ROOM_OR_MODULE...] runs no checks; it changes the package in small
-# ways, one at a time, and tells which changes no test notices (scripts/mutants.py). Takes from minutes to hours.
+# scripts/test.sh --mutants [--sample N] [--seed S] [ROOM_OR_MODULE...] runs no checks. It makes small changes in a copy
+# of the package, one at a time, and shows the changes that no test notices (scripts/mutants.py). Takes minutes to hours.
 set -euo pipefail
 
 # shellcheck source=scripts/environment.sh
@@ -17,9 +17,9 @@ if [[ "${1:-}" == --mutants ]]; then
 fi
 make_environment requirements.txt requirements-dev.txt
 
-# Two test processes share the cores; more threads in each only get in each other's way.
+# Two test processes share the cores; more threads in each would only slow them down.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-# Tests use no network; offline, the model hub says so at once instead of trying again and again.
+# Tests use no network. With this setting the model hub fails immediately and does not try again and again.
 export HF_HUB_OFFLINE=1
 PATH="$VENV/bin:$PATH"
 

@@ -41,7 +41,7 @@ class Layout:
     """Easting and northing of the upper left corner of row 0, column 0."""
 
     def scenes(self, count: int) -> list[str]:
-        """Official ids, about a third of them test scenes; raises InvalidOptions if there are not so many."""
+        """Official ids, about a third of them test scenes; raises InvalidOptions for more than there are."""
         most = len(self.train) + len(self.test)
         if count > most:
             raise InvalidOptions(f"{self.title} has {most} scenes: choose --scenes from 2 to {most}, not {count}.")

@@ -1,4 +1,4 @@
-"""`demo`: a synthetic city in the raw layout of Potsdam or Vaihingen, for trying everything without a download."""
+"""`demo`: a synthetic city in the raw layout of Potsdam or Vaihingen, to try everything without a download."""
 
 import json
 import shlex

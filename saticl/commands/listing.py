@@ -1,4 +1,4 @@
-"""`list`: what can be chosen, as records that become a table or JSON. Free of torch but for encoders."""
+"""`list`: what can be chosen, as records that become a table or JSON. Only `encoders` needs torch."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -87,7 +87,7 @@ def _offer(choice: Choice) -> Record:
 
 
 def _protocols(adapter: Adapter) -> list[Protocol]:
-    """Those of the dataset; `offline` is known of every dataset that has classes of its own."""
+    """Those of the dataset; every dataset with its own classes also has `offline`."""
     names = [entry.name for entry in adapter.classes]
     listed = {protocol.name: protocol for protocol in adapter.protocols}
     return list(({"offline": offline(names, adapter.background)} | listed if names else listed).values())

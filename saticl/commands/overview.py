@@ -32,7 +32,7 @@ def write_overview(config: TestConfig, tested: Sequence[Tested], joint: Tested |
 
 
 def show_restricted(tested: Sequence[Tested]) -> None:
-    """Print how well each step's classes are told from one another."""
+    """Print how well the classes of each step are distinguished from one another."""
     title = "mean IoU of each step's classes alone (pixels and outputs of all other classes are left out)"
     labels = step_labels(tested[-1].task)
     console.print(matrix_table(labels, [one.step for one in tested], restricted_by_step(tested), title))

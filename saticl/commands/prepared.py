@@ -92,7 +92,7 @@ def require_same_data(data: Prepared, finished: Finished) -> None:
 
 
 def warn_of_drift(data: Prepared, info: StepInfo) -> None:
-    """Say so where the pixels of a folder are far from those that a network is normalised for, band by band."""
+    """Print a warning if the pixels of a folder are far from those that a network is normalised for, band by band."""
     statistics = data.manifest.statistics
     far = far_bands(info.bands, info.mean, info.std, statistics.mean, statistics.std)
     if far:
@@ -105,7 +105,7 @@ def warn_of_drift(data: Prepared, info: StepInfo) -> None:
 
 
 def scored_tiles(data: Prepared, split: str, val_size: float, seed: int) -> list[Tile]:
-    """All tiles of the split, whatever classes they hold.
+    """All tiles of the split, with any classes.
 
     Raises:
         InvalidOptions: the dataset has none.
@@ -120,7 +120,7 @@ def scored_tiles(data: Prepared, split: str, val_size: float, seed: int) -> list
 
 
 def require_pixels(missing: Sequence[str], task: Task, mode: str) -> None:
-    """Refuse a step one of whose classes never occurs in its training tiles.
+    """Refuse a step if one of its classes does not occur in its training tiles.
 
     Raises:
         InvalidOptions: naming the classes.

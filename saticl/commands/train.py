@@ -1,4 +1,4 @@
-"""`train`: learn one step of a protocol, or all of them in turn. Read `train_step` to see the whole program."""
+"""`train`: learn one step of a protocol, or all of them in order. Read `train_step` to see the whole program."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""The YAML description of somebody's own folder of imagery, and what can be wrong with it.
+"""The YAML description of a user's own folder of imagery, and what can be wrong with it.
 
 images: "{group}/images/{name}.jpg"     placeholders match one folder or file name, or a part of it
 masks: "{group}/masks/{name}.png"

@@ -1,4 +1,4 @@
-"""Anybody's own imagery, from a YAML description (see description.py) and without Python."""
+"""A user's own imagery, from a YAML description (see description.py) and without Python."""
 
 import os
 import re

@@ -68,7 +68,7 @@ class Download:
     files: Mapping[str, Mapping[Kind, str]]
 
     def scenes(self, splits: Mapping[str, Split], chosen: Mapping[str, Value], request: Request) -> list[Scene]:
-        """The complete official scenes; raises MissingRawData where some lack and that was not allowed."""
+        """The complete official scenes; raises MissingRawData where some are missing, unless that is allowed."""
         if request.crs is not None:
             parse_crs(request.crs)
         image, mask = cast(Kind, chosen["channels"]), cast(Kind, chosen["labels"])

@@ -66,7 +66,7 @@ class EpochBar:
         self._progress.stop()
 
     def advance(self, images: int) -> None:
-        """One iteration of so many images is done."""
+        """Count one finished iteration with this number of images."""
         self._images += images
         self._progress.update(self._task, advance=1, images=self._images)
 

@@ -2,7 +2,7 @@
 
 The activations of an iteration are freed and allocated again by the next. glibc maps each large block anew and returns
 it at once, so the kernel clears the same hundreds of megabytes over and over, and a virtual machine may hand them back
-to its host in between: a ResNet-34 iteration was measured three times slower for it (docs/benchmarks.md).
+to its host in between: this made a ResNet-34 iteration three times slower (docs/benchmarks.md).
 """
 
 import ctypes

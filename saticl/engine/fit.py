@@ -1,4 +1,4 @@
-"""One step of a protocol, as a story: what a method prepares, phases of epochs, the best weights, the last word.
+"""One step of a protocol from beginning to end: what a method prepares, phases of epochs, best weights, final changes.
 
 Methods say what is minimised, the engine how: one phase is an `Episode` (`episode.py`), which trains and validates;
 `resume.py` keeps and finds the state of an interrupted step.
@@ -25,7 +25,7 @@ def fit(step: Step, on_epoch: OnEpoch) -> Progress:
 
     Args:
         step: the live objects.
-        on_epoch: told the numbers of every epoch, for people and for tracking.
+        on_epoch: gets the numbers of every epoch, for people and for tracking.
 
     Raises:
         NonFiniteLoss: naming the term; the last complete epoch stays on disk.
@@ -84,7 +84,7 @@ def run(episode: Episode, progress: Progress, on_epoch: OnEpoch) -> None:
 
 
 def consolidate(step: Step, learner: Learner) -> None:
-    """Let the method have the last word on the best weights, the same word on all processes."""
+    """Let the method change the best weights; all processes then use the result of the first one."""
     seed.seed_everything(step.seed, step.task.step)
     step.method.consolidate(step.student, step.teacher, device_batches(step, epoch=0))
     agree_on_everything(learner, step.accelerator)

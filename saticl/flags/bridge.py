@@ -24,7 +24,7 @@ EPILOG = (
     "Every switch can be turned off: --trainer.amp turns it on, --trainer.no-amp turns it off. "
     "Both spellings work: --trainer.batch-size and --trainer.batch_size."
 )
-"""The rules that hold for every option, said once per help page."""
+"""The rules for all options, once per help page."""
 
 METAVAR_WIDTH = 16
 """Wider lists of choices stand in the text of the help page."""

@@ -126,7 +126,7 @@ def encode(labels: Bytes, colours: tuple[Colour, ...], ignored: Colour = (0, 0, 
 
 
 def distinct_colours(number: int) -> tuple[Colour, ...]:
-    """So many colours that can be told apart, for classes that come without: hues one golden angle from the next."""
+    """This number of different colours, for classes without a colour: each hue is one golden angle after the last."""
     hues = ((0.1 + index * 0.618034) % 1 for index in range(number))
     shades = (colorsys.hsv_to_rgb(hue, 0.75, (0.95, 0.7)[index % 2]) for index, hue in enumerate(hues))
     return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in shades)

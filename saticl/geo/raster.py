@@ -39,7 +39,7 @@ ONE_FILE = {
 def opened(path: Path | str) -> Iterator[DatasetReader]:
     """A raster open for reading; raises InvalidRaster where it cannot be opened.
 
-    Rasters without georeference are welcome, so the warning about them is silenced.
+    Rasters without georeference are allowed, so the warning about them is turned off.
     """
     try:
         with _quiet():

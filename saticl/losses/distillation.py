@@ -39,7 +39,7 @@ def distillation(logits: Logits, old_logits: Logits, alpha: float = 1.0) -> Scal
 def unbiased_distillation(logits: Logits, old_logits: Logits, alpha: float = 1.0) -> Scalar:
     """MiB's soft labels: as `distillation`, with the student's background and new classes taken together.
 
-    Cermelli et al., CVPR 2020, arXiv:2002.00718, eq. 8: what the teacher calls background may be new by now.
+    Cermelli et al., CVPR 2020, arXiv:2002.00718, eq. 8: what is background for the teacher may be a new class.
     Deviation: averaged over the old classes, as in the authors' code.
     """
     return distillation(fold_new(logits, old_logits.shape[1]), old_logits, alpha)

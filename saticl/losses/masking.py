@@ -44,7 +44,7 @@ def fold_old(logits: Logits, num_old: int) -> Logits:
 def fold_new(logits: Logits, num_old: int) -> Logits:
     """Merge background and new classes into one score: [B, K, H, W] -> [B, num_old, H, W].
 
-    What the previous model called background may be a new class by now (arXiv:2002.00718, eq. 8).
+    A pixel that the previous model calls background may belong to a new class (arXiv:2002.00718, eq. 8).
     """
     hidden = torch.cat([logits[:, :1], logits[:, num_old:]], dim=1).logsumexp(1, keepdim=True)
     return torch.cat([hidden, logits[:, 1:num_old]], dim=1)

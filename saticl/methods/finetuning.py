@@ -3,8 +3,8 @@
     FT    L = CE(z, y)
     UFT   L = CE with background := background and old classes (MiB, eq. 3)
 
-Old and future classes are background in y, so FT is told that old objects are background and forgets at once; UFT only
-forgets because nothing holds the old classes apart. FT with the task `offline` is joint training.
+Old and future classes are background in y, so FT learns that old objects are background and forgets them fast. UFT
+forgets only because nothing keeps the old classes distinct. FT with the task `offline` is joint training.
 """
 
 from saticl.methods.base import Method

@@ -1,4 +1,4 @@
-"""MiB: model the background, in which old classes hide now and new classes hid before.
+"""MiB: model the background. It contains old classes now, and it contained the new classes before.
 
 F. Cermelli, M. Mancini, S. Rota Bulò, E. Ricci, B. Caputo: Modeling the Background for Incremental Learning in
 Semantic Segmentation, CVPR 2020, arXiv:2002.00718.

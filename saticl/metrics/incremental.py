@@ -35,14 +35,14 @@ class OverSteps:
 
 @dataclass(frozen=True)
 class AgainstJoint:
-    """Distances to a run that learned all classes at once; positive: the joint run is better."""
+    """Distances to a run that learned all classes in one step; positive: the joint run is better."""
 
     by_step: Floats
     """a*[j], [T+1]: the joint run's mean IoU over the classes of step j."""
     all: Floats
     """[T+1]: the joint run's mean IoU over all classes that are seen after step t."""
     intransigence: Floats
-    """a*[t] - a[t, t], [T+1]: what learning the classes of step t in turn has cost them at once."""
+    """a*[t] - a[t, t], [T+1]: how much worse the classes of step t are, right after it, for learning in steps."""
     summary: dict[str, float]
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves on disk, written and read in one room. Free of torch.
+"""What a run leaves on disk, written and read in this package only. Free of torch.
 
 `folder` knows where steps lie, `step` what a checkpoint says of itself, `trained` the options it was trained with,
 `scores` and `steps` the scores of one step and of all, `journal` how training went. `variants` says which runs are the

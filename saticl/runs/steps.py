@@ -22,7 +22,7 @@ class ClassOverSteps(Record):
 
 
 class JointRecord(Record):
-    """A joint run beside this one: its mean IoU over the classes of every step, and what learning in turn cost."""
+    """A joint run beside this one: its mean IoU over the classes of every step, and what learning in steps cost."""
 
     run: str
     miou_of_groups: tuple[Number, ...]

@@ -48,7 +48,7 @@ class NullTracker:
 
 
 class Tracker(NullTracker):
-    """Records a step in MLflow. Failures are told once, as a warning, and never reach the caller."""
+    """Records a step in MLflow. A failure is reported once, as a warning, and never reaches the caller."""
 
     def __init__(self, client: "MlflowClient", parent: str, child: str) -> None:
         """Record in run `child`, a part of run `parent`; `open_tracker` finds or makes both."""

@@ -41,7 +41,7 @@ STYLE: Any = {
 
 
 def drawn(path: Path, width: float, height: float, draw: "Callable[[Figure], None]", padding: float = 0.06) -> Path:
-    """Make a figure of so many inches, let `draw` fill it, write it as PNG and return the path.
+    """Make a figure of this size in inches, let `draw` fill it, write it as PNG and return the path.
 
     `padding` is the room around each of its axes, in inches.
     """

@@ -59,7 +59,7 @@ def _occurring(rows: Sequence[Row], num_classes: int) -> list[int]:
 
 
 def _legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
-    """Lines and columns, evenly filled, of a legend with two more entries than names, in so many inches."""
+    """Lines and columns, evenly filled, of a legend with two more entries than names, for a width in inches."""
     entries = len(names) + 2
     most = max(1, int(width / (0.075 * max(map(len, [*names, "not scored"])) + 0.55)))
     lines = -(-entries // most)
