@@ -37,7 +37,7 @@ class Protocol:
         return tuple(name for group in self.groups for name in group)
 
     def validate(self, classes: Sequence[str]) -> None:
-        """Raises UnknownName for a class that is not in the dataset, InvalidOptions for empty steps or double classes."""
+        """Raises UnknownName for a class that is not there, InvalidOptions for an empty step or a double class."""
         where = f" in the task {self.name!r}"
         if not self.groups or not all(self.groups):
             raise InvalidOptions(
@@ -197,7 +197,7 @@ def protocol_from_dict(name: str, content: object) -> Protocol:
 def load_protocols(path: Path, classes: Sequence[str]) -> dict[str, Protocol]:
     """Protocols of the user's own, from a YAML file {name: {steps: [[class, ...], ...], background: class}}.
 
-    Raises InvalidOptions where the file is missing or has another form, UnknownName for a class that is not in the dataset.
+    Raises InvalidOptions where the file is missing or has another form, UnknownName for a class that is not there.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

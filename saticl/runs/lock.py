@@ -23,6 +23,6 @@ def lock_step(folder: Path) -> FileLock:
         lock.acquire(blocking=False)
     except Timeout as error:
         raise InvalidOptions(
-            f"Another training is writing to {folder} at this moment: wait until it ends, or give another --name."
+            f"Another training is writing to {folder} at this moment: wait for it, or give another --name."
         ) from error
     return lock
