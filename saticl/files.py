@@ -24,7 +24,7 @@ class Fingerprint(NamedTuple):
     crc32: int
 
     @classmethod
-    def of(cls, content: bytes) -> Self:
+    def of(cls, content: bytes | memoryview) -> Self:
         """The fingerprint of a file with this content."""
         return cls(len(content), zlib.crc32(content))
 
@@ -44,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Write a file (text as UTF-8) so that no reader ever sees half of it, and no killed process leaves half of it.
 
     Raises UnwritableFile where not all of it reached the disk; what was there before then stays.

@@ -118,11 +118,11 @@ def write(
                 target.write(pixels)
                 if valid is not None:
                     target.write_mask(valid)
-            content = bytes(memory.getbuffer())
+            content = memory.getbuffer()
+            write_atomically(path, content)
+            return Fingerprint.of(content)
     except RasterioIOError as error:
         raise InvalidRaster(f"{path} cannot be written ({_cause(error)}).") from error
-    write_atomically(path, content)
-    return Fingerprint.of(content)
 
 
 def _profile(pixels: Array, is_mask: bool) -> dict[str, Any]:
