@@ -20,6 +20,7 @@ from saticl.methods.criterion import balanced_weights, build_criterion
 from saticl.methods.rotation import Rotated
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
+from saticl.options import FrozenOptions
 from saticl.runs.folder import JOURNAL_FILE, METHOD_FILE, MODEL_FILE, step_folder
 from saticl.runs.journal import Journal
 from saticl.runs.memory import read_memory, replayed
@@ -157,15 +158,20 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
 def build_method(plan: Plan, device: torch.device) -> Method:
     """The method, knowing what the previous step left for it."""
     config, task = plan.config, plan.task
-    spec = find(config.method)
     weight = balanced_weights(plan.training, task).to(device) if config.class_weights == "balanced" else None
-    own = getattr(config, spec.name.replace("-", "_"), None)
+    own = own_options(config)
     kind = load(config.method, faithful=getattr(own, "faithful", False))
     method = kind(task, build_criterion(config.ce, weight), config.kd, own)
     if task.step > 0:
         state = checkpoint.load_tensors(plan.previous / METHOD_FILE)
         method.import_state(checkpoint.on_device(state, device))
     return (Rotated(method, config.aug) if config.rotates else method).to(device)
+
+
+def own_options(config: TrainConfig) -> FrozenOptions | None:
+    """The section of options that is the method's own, if it has one."""
+    section = find(config.method).section
+    return None if section is None else getattr(config, section)
 
 
 def build_loaders(

@@ -65,9 +65,11 @@ class Method(nn.Module):
     """Further maps of every training tile that `terms` reads from the batch, such as saliency: files
     `maps/<name>/<tile id>.tif` of one band in the prepared folder."""
     defaults: ClassVar[Mapping[str, object]] = {}
-    """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`)."""
+    """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`), beside
+    those of the method that it extends."""
     reads: ClassVar[frozenset[str]] = frozenset()
-    """Of a method outside this repository: method-specific options that it reads (`MethodSpec.reads`)."""
+    """Of a method outside this repository: method-specific options that it reads (`MethodSpec.reads`), beside those of
+    the method that it extends."""
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: FrozenOptions | None = None) -> None:
         super().__init__()
@@ -167,7 +169,7 @@ class Method(nn.Module):
 
         A softmax keeps the order of the scores, so nothing is computed for it.
         """
-        plain = cls.decode.__func__ is Method.decode.__func__  # type: ignore[attr-defined]  # both are class methods
+        plain = getattr(cls.decode, "__func__", None) is Method.decode.__func__  # type: ignore[attr-defined]
         return output.logits.argmax(1) if plain else cls.decode(output).argmax(1)
 
     def export_state(self) -> dict[str, Tensor]:
