@@ -5,13 +5,12 @@ Methods say what is minimised, the engine how: one phase is an `Episode` (`episo
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from saticl.engine import checkpoint, seed
 from saticl.engine.episode import Episode, device_batches, train_epoch, validate
 from saticl.engine.learner import Learner, agree_on_everything, only_trained
 from saticl.engine.optim import Schedule, build_optimizer
-from saticl.engine.resume import load_state, restore, save_progress
+from saticl.engine.resume import State, load_state, restore, save_progress
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
 from saticl.errors import InvalidOptions
@@ -32,11 +31,11 @@ def fit(step: Step, on_epoch: OnEpoch) -> Progress:
 
     Raises:
         NonFiniteLoss: naming the term; the last complete epoch stays on disk. InvalidOptions: see `phases_of`.
+        InvalidCheckpoint: an interrupted step cannot be continued.
     """
     seed.seed_everything(step.seed, step.task.step)
     step.method.grow(step.student, step.teacher, device_batches(step, epoch=0))
-    state = load_state(step) if step.options.resume else None
-    progress = Progress() if state is None else Progress.from_dict(state["progress"])
+    progress, state = load_state(step)
     phases = phases_of(step.method, progress)
     if progress.epoch == 0:
         seed.seed_everything(step.seed, step.task.step, step.accelerator.process_index)
@@ -68,7 +67,7 @@ def phases_of(method: Method, progress: Progress) -> Sequence[Phase]:
     return phases
 
 
-def train_phase(step: Step, phase: Phase, progress: Progress, state: dict[str, Any] | None, on_epoch: OnEpoch) -> None:
+def train_phase(step: Step, phase: Phase, progress: Progress, state: State | None, on_epoch: OnEpoch) -> None:
     """Train one phase, or what is left of it where `state` says how far it came.
 
     Its optimiser, and what several processes need for it, are gone when this returns.
