@@ -33,8 +33,7 @@ def fit(step: Step, on_epoch: OnEpoch) -> Progress:
         NonFiniteLoss: naming the term; the last complete epoch stays on disk. InvalidOptions: see `phases_of`.
         InvalidCheckpoint: an interrupted step cannot be continued.
     """
-    seed.seed_everything(step.seed, step.task.step)
-    step.method.grow(step.student, step.teacher, device_batches(step, epoch=0))
+    grow(step)
     progress, state = load_state(step)
     phases = phases_of(step.method, progress)
     if progress.epoch == 0:
@@ -50,6 +49,14 @@ def fit(step: Step, on_epoch: OnEpoch) -> Progress:
         Learner(step.student, step.method).load_state_dict(checkpoint.load_tensors(step.best(number)))
     consolidate(step)
     return progress
+
+
+def grow(step: Step) -> None:
+    """Let the method change the student: all processes go on with what the first one made, on their own device."""
+    seed.seed_everything(step.seed, step.task.step)
+    step.method.grow(step.student, step.teacher, device_batches(step, epoch=0))
+    learner = Learner(step.student, step.method).to(step.accelerator.device)
+    agree_on_everything(learner, step.accelerator)
 
 
 def phases_of(method: Method, progress: Progress) -> Sequence[Phase]:

@@ -121,8 +121,8 @@ class Method(nn.Module):
         """Change the student before the optimiser is made; the head of the new classes is there already.
 
         Rows may be set, modules added (then `rebuild` must add them too), and parts frozen by `requires_grad_(False)`.
-        `batches` is one pass over the training batches on offer. Called again when a step is resumed, with the same
-        seed, before its weights are loaded.
+        `batches` is one pass over the training batches on offer. All processes go on with what the first one made.
+        Called again when a step is resumed, with the same seed, before its weights are loaded.
         """
 
     def phases(self) -> Sequence[Phase]:
