@@ -139,7 +139,7 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
     """The student of this step and its frozen teacher; at step 0 a new network and None.
 
     Raises:
-        InvalidCheckpoint: the previous step cannot be used; see `previous_info`.
+        InvalidCheckpoint: the previous step cannot be used; see `previous_info`. Or it has modules of another method.
     """
     options, task = plan.config.model, plan.task
     if task.step == 0:
@@ -147,6 +147,8 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
     previous, before = checkpoint.load_model(plan.previous / MODEL_FILE)
     start = options.model_copy(update={"pretrained": False, "weights": None})
     student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, plan.image_size)
+    added = previous.state_dict().keys() - student.state_dict().keys()
+    checkpoint.require_own_modules(before, added, plan.config.method, plan.previous)
     load(before.method).rebuild(student, task.at(task.step - 1))
     student.load_state_dict(previous.state_dict())
     student.grow(task.num_new)

@@ -6,7 +6,7 @@ is finished, and never holds weights that are NaN or infinite.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -138,6 +138,21 @@ def require_same_network(info: StepInfo, options: ModelOptions, path: Path) -> N
                 f"{path} holds a network with --model.{name.replace('_', '-')} {theirs}, this run asks for {ours}; "
                 "use the same network for every step."
             )
+
+
+def require_own_modules(info: StepInfo, added: Collection[str], method: str, path: Path) -> None:
+    """Refuse to continue with a method that cannot rebuild what the previous one has added to the network.
+
+    What such a step seals, nobody could open.
+
+    Raises:
+        InvalidCheckpoint: naming the modules and the methods.
+    """
+    if added and not issubclass(load(method), load(info.method)):
+        raise InvalidCheckpoint(
+            f"The network in {path} holds modules ({', '.join(sorted(added)[:3])}) of the method {info.method}, which "
+            f"{method} does not know: use the same --method for every step."
+        )
 
 
 def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
