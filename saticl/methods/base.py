@@ -140,7 +140,10 @@ class Method(nn.Module):
         """Called after every move of the optimiser: may edit weights."""
 
     def end(self, student: nn.Module) -> None:
-        """Called once after the last epoch, with its weights; these are then replaced by the best epoch's."""
+        """Called once after the last epoch, with its weights.
+
+        The best epoch's then take the place of all parameters and persistent buffers, this module's too.
+        """
 
     def consolidate(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
         """Called with the best weights, before they are scored and sealed: what is edited here stays.

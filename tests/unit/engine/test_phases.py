@@ -100,3 +100,23 @@ def test_the_phase_in_which_a_step_was_interrupted_must_still_be_there(tmp_path:
 
     with pytest.raises(InvalidOptions, match="phase 2"):
         fit.fit(make_step(tmp_path, make_method(), options=options), ignore)
+
+
+def test_what_end_leaves_in_the_buffers_of_a_method_gives_way_to_the_best_epochs(tmp_path: Path) -> None:
+    class Marks(Method):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            self.register_buffer("mark", torch.zeros(()))
+            self.seen: list[float] = []
+
+        def end(self, student: nn.Module) -> None:
+            self.mark.fill_(1.0)  # type: ignore[operator]
+
+        def consolidate(self, *arguments: object) -> None:
+            self.seen.append(self.mark.item())  # type: ignore[operator]
+
+    method = make_method(Marks)
+
+    fit.fit(make_step(tmp_path, method), ignore)
+
+    assert method.seen == [0.0]
