@@ -25,16 +25,6 @@ class FrozenOptions(BaseModel):
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
-    def dotted(self) -> dict[str, object]:
-        """The leaves by their names on the command line: {"trainer.batch_size": 8}."""
-        flat: dict[str, object] = {}
-        for name, value in self:
-            if isinstance(value, FrozenOptions):
-                flat |= {f"{name}.{inner}": leaf for inner, leaf in value.dotted().items()}
-            else:
-                flat[name] = value
-        return flat
-
 
 class TaskOptions(FrozenOptions):
     """Which classes are learned, and when."""

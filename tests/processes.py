@@ -2,18 +2,20 @@
 
 python -m tests.processes OUT KIND: each process takes its part of every batch of four; the main one writes the losses
 of every iteration and the weights at the end. KIND is `distinct` (four images), `repeated` (one image, four times, for
-methods whose means depend on what else is in a process's part), or `statistics`: each process writes what it would
-validate after an epoch in which its batch norm saw other images than the other's.
+methods whose means depend on what else is in a process's part), `owned`: a method with a parameter of its own,
+`grown`: each process writes what `begin` sees of a student that grew by what its own part of a batch holds, or
+`statistics`: each process writes what it would validate after an epoch in which its batch norm saw other images than
+the other's.
 """
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from saticl.engine import fit
 from saticl.engine.checkpoint import save_tensors
@@ -23,13 +25,14 @@ from saticl.engine.learner import Learner
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
 from saticl.methods import METHODS, MethodSpec
+from saticl.methods.base import Method, Network
 from saticl.methods.phases import Phase
 from saticl.methods.rotation import Rotated
 from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
 from saticl.runs.journal import Journal
-from saticl.types import Batch
+from saticl.types import Batch, Labels, Output, Terms
 from tests.contract.test_methods import TASK, networks, prepared
-from tests.steps import make_method, make_step
+from tests.steps import ignore, make_method, make_step
 
 ITERATIONS, IMAGES = 3, 4
 
@@ -99,13 +102,64 @@ def validate_statistics(accelerator: Accelerator, folder: Path) -> None:
     save_tensors(folder / f"validated-{rank}.safetensors", dict(step.student.named_buffers()))
 
 
+class Owns(Method):
+    """A scale of the scores, learned with the student."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def initial(self, new: Output, target: Labels) -> Terms:
+        return {"ce": self.criterion(new.logits * self.scale, target)}
+
+
+def train_owned(accelerator: Accelerator, folder: Path) -> None:
+    """An epoch of a method with a parameter of its own; the main process writes it and the student."""
+    part = Part("distinct", accelerator.process_index, accelerator.num_processes)
+    step = make_step(folder, make_method(Owns, TASK), accelerator=accelerator, training=part)
+    learner = Learner(step.student, step.method)
+    train_epoch(fit.start(step, Phase(), learner), Progress(), epoch=1)
+    if accelerator.is_main_process:
+        save_tensors(folder / "owned.safetensors", learner.state_dict())
+
+
+class Grows(Method):
+    """Starts a bias from the images that this process sees, and notes what `begin` finds."""
+
+    found: Tensor
+
+    def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
+        with torch.no_grad():
+            student.heads[-1].bias.fill_(next(iter(batches)).image.mean())  # type: ignore[index,union-attr,operator]
+
+    def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
+        self.found = student.heads[-1].bias.detach().clone()  # type: ignore[index,union-attr,operator]
+
+
+def train_grown(accelerator: Accelerator, folder: Path) -> None:
+    """A short step; every process writes what it began with."""
+    rank = accelerator.process_index
+    method, part = make_method(Grows, TASK), Part("distinct", rank, accelerator.num_processes)
+    step = make_step(
+        folder,
+        method,
+        accelerator=accelerator,
+        training=part,
+        options=TrainerOptions(channels_last=False, max_epochs=1),
+        journal=Journal(folder / "journal.jsonl", enabled=accelerator.is_main_process),
+    )
+    fit.fit(step, ignore)
+    save_tensors(folder / f"grown-{rank}.safetensors", {"bias": method.found})
+
+
 def main(out: str, kind: str) -> None:
     """Train with every method in turn."""
     torch.set_num_threads(1)
     accelerator = Accelerator(cpu=True)
     (Path(out) / "processes").write_text(str(accelerator.num_processes))
-    if kind == "statistics":
-        validate_statistics(accelerator, Path(out))
+    own = {"statistics": validate_statistics, "owned": train_owned, "grown": train_grown}
+    if kind in own:
+        own[kind](accelerator, Path(out))
     else:
         for spec in METHODS:
             train(spec, accelerator, kind, Path(out))

@@ -20,6 +20,7 @@ from saticl.methods.criterion import balanced_weights, build_criterion
 from saticl.methods.rotation import Rotated
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
+from saticl.options import FrozenOptions
 from saticl.runs.folder import JOURNAL_FILE, METHOD_FILE, MODEL_FILE, step_folder
 from saticl.runs.journal import Journal
 from saticl.runs.memory import read_memory, replayed
@@ -138,7 +139,7 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
     """The student of this step and its frozen teacher; at step 0 a new network and None.
 
     Raises:
-        InvalidCheckpoint: the previous step cannot be used; see `previous_info`.
+        InvalidCheckpoint: the previous step cannot be used; see `previous_info`. Or it has modules of another method.
     """
     options, task = plan.config.model, plan.task
     if task.step == 0:
@@ -146,6 +147,8 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
     previous, before = checkpoint.load_model(plan.previous / MODEL_FILE)
     start = options.model_copy(update={"pretrained": False, "weights": None})
     student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, plan.image_size)
+    added = previous.state_dict().keys() - student.state_dict().keys()
+    checkpoint.require_own_modules(before, added, plan.config.method, plan.previous)
     load(before.method).rebuild(student, task.at(task.step - 1))
     student.load_state_dict(previous.state_dict())
     student.grow(task.num_new)
@@ -157,15 +160,20 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
 def build_method(plan: Plan, device: torch.device) -> Method:
     """The method, knowing what the previous step left for it."""
     config, task = plan.config, plan.task
-    spec = find(config.method)
     weight = balanced_weights(plan.training, task).to(device) if config.class_weights == "balanced" else None
-    own = getattr(config, spec.name.replace("-", "_"), None)
+    own = own_options(config)
     kind = load(config.method, faithful=getattr(own, "faithful", False))
     method = kind(task, build_criterion(config.ce, weight), config.kd, own)
     if task.step > 0:
         state = checkpoint.load_tensors(plan.previous / METHOD_FILE)
         method.import_state(checkpoint.on_device(state, device))
     return (Rotated(method, config.aug) if config.rotates else method).to(device)
+
+
+def own_options(config: TrainConfig) -> FrozenOptions | None:
+    """The section of options that is the method's own, if it has one."""
+    section = find(config.method).section
+    return None if section is None else getattr(config, section)
 
 
 def build_loaders(

@@ -6,7 +6,7 @@ from saticl.config import TrainConfig
 from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.methods import find
 from saticl.runs.folder import is_finished
-from saticl.runs.trained import CONFIG_FILE, read_options
+from saticl.runs.trained import CONFIG_FILE, dotted, read_options
 
 CHANGEABLE = {
     "comment",
@@ -44,8 +44,8 @@ def already_finished(folder: Path, config: TrainConfig) -> bool:
             f"{folder} already holds this step: add --trainer.resume to continue or keep it, give another --name, "
             "or delete the folder to train it again."
         )
-    before = trained_config(folder).dotted()
-    for name, value in config.dotted().items():
+    before = dotted(trained_config(folder).model_dump())
+    for name, value in dotted(config.model_dump()).items():
         if name not in CHANGEABLE and before[name] != value:
             raise InvalidOptions(
                 f"{folder} was started with {name} = {before[name]}, not {value}: "

@@ -5,17 +5,20 @@ and read its outputs, so the next step and `test` need the step's folder and not
 is finished, and never holds weights that are NaN or infinite.
 """
 
-from collections.abc import Mapping
+import io
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from saticl.errors import InvalidCheckpoint, NonFiniteWeights
-from saticl.files import replacing, write_atomically
+from saticl.errors import InvalidCheckpoint, InvalidOptions, NonFiniteWeights, UnknownName
+from saticl.files import write_atomically
 from saticl.methods import load
+from saticl.methods.base import Method
 from saticl.models.segmenter import Segmenter
 from saticl.options import ModelOptions
 from saticl.runs.step import KEY, StepInfo, read_info
@@ -56,23 +59,40 @@ def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
     """The segmenter of a checkpoint, on the CPU, and its description.
 
     Raises:
-        InvalidCheckpoint: as `read_info`, or the weights do not fit the description.
+        InvalidCheckpoint: as `read_info` and `method_of`, or the weights do not fit the description.
         NonFiniteWeights: they are NaN or infinite.
     """
     info = read_info(path)
     options = info.model.model_copy(update={"pretrained": False, "weights": None})
     segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.image_size)
-    load(info.method).rebuild(segmenter, info.task)
+    method_of(info, path).rebuild(segmenter, info.task)
     weights = load_file(path)
     require_finite(weights, path)
     try:
         segmenter.load_state_dict(weights)
     except RuntimeError as error:
+        odd = sorted(weights.keys() ^ segmenter.state_dict().keys())
         raise InvalidCheckpoint(
-            f"The weights in {path} do not fit the network it describes ({info.model.encoder}); "
-            "it was written by another version of the encoder library."
+            f"The weights in {path} do not fit the network it describes ({', '.join(odd[:3]) or info.model.encoder}): "
+            f"it was written by another version of the encoder library or of the method {info.method}, whose "
+            "`rebuild` must add what its `grow` adds."
         ) from error
     return segmenter, info
+
+
+def method_of(info: StepInfo, path: Path) -> type[Method]:
+    """The method that trained a checkpoint.
+
+    Raises:
+        InvalidCheckpoint: it is not there.
+    """
+    try:
+        return load(info.method)
+    except (InvalidOptions, UnknownName) as error:
+        raise InvalidCheckpoint(
+            f"{path} was trained with the method {info.method}, which cannot be imported: make its package "
+            "importable, for example with PYTHONPATH."
+        ) from error
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -120,16 +140,47 @@ def require_same_network(info: StepInfo, options: ModelOptions, path: Path) -> N
             )
 
 
+def require_own_modules(info: StepInfo, added: Collection[str], method: str, path: Path) -> None:
+    """Refuse to continue with a method that cannot rebuild what the previous one has added to the network.
+
+    What such a step seals, nobody could open.
+
+    Raises:
+        InvalidCheckpoint: naming the modules and the methods.
+    """
+    if added and not issubclass(load(method), load(info.method)):
+        raise InvalidCheckpoint(
+            f"The network in {path} holds modules ({', '.join(sorted(added)[:3])}) of the method {info.method}, which "
+            f"{method} does not know: use the same --method for every step."
+        )
+
+
 def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
     return " > ".join("{" + ", ".join(group) + "}" for group in groups)
 
 
 def load_resumable(path: Path) -> dict[str, Any]:
-    """The dictionary of tensors and plain values that `save_resumable` wrote; nothing is unpickled."""
-    return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+    """The dictionary of tensors and plain values that `save_resumable` wrote; nothing is unpickled.
+
+    Raises:
+        InvalidCheckpoint: the file is damaged.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise unusable_state(path) from error
+
+
+def unusable_state(path: Path) -> InvalidCheckpoint:
+    """What to say of a state that cannot be continued from."""
+    return InvalidCheckpoint(
+        f"{path} is damaged or comes from another version of saticl: delete the folder of that step, and train the "
+        "step again."
+    )
 
 
 def save_resumable(path: Path, state: dict[str, Any]) -> None:
     """Write the state of an unfinished step: complete, or the previous one stays."""
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())

@@ -32,19 +32,19 @@ def outputs(
 ) -> Iterator[tuple[Output, Tensor]]:
     """Yield (output, target [B, H, W]) on the device, one batch at a time, in order.
 
-    The network is used in eval mode and left in the mode it was in. `precision` is by default the accelerator's.
+    The network is used in eval mode and left in the mode it was in. It is nothing that the accelerator has wrapped:
+    that would wait for the other processes, which may hold fewer batches. `precision` is by default the accelerator's.
     """
-    model = accelerator.unwrap_model(network)  # DDP synchronises buffers, and ranks may hold unequal numbers of tiles
-    training = model.training
-    model.eval()
+    training = network.training
+    network.eval()
     try:
         # Around all batches: half precision converts the weights once and not once per batch.
         with torch.no_grad(), autocast(accelerator.device, precision or accelerator.mixed_precision):
             for batch in batches:
                 image = normalize(batch.image.to(accelerator.device, non_blocking=True))
-                yield model(image), batch.target.to(accelerator.device, non_blocking=True)
+                yield network(image), batch.target.to(accelerator.device, non_blocking=True)
     finally:
-        model.train(training)
+        network.train(training)
 
 
 def predictions(

@@ -4,15 +4,17 @@ Methods say what is minimised, the engine how: one phase is an `Episode` (`episo
 `resume.py` keeps and finds the state of an interrupted step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from saticl.engine import checkpoint, seed
 from saticl.engine.episode import Episode, device_batches, train_epoch, validate
 from saticl.engine.learner import Learner, agree_on_everything, only_trained
 from saticl.engine.optim import Schedule, build_optimizer
-from saticl.engine.resume import load_state, restore, save_progress
+from saticl.engine.resume import State, load_state, restore, save_progress
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
+from saticl.errors import InvalidOptions
+from saticl.methods.base import Method
 from saticl.methods.phases import Phase
 from saticl.runs.journal import Epoch
 
@@ -28,32 +30,62 @@ def fit(step: Step, on_epoch: OnEpoch) -> Progress:
         on_epoch: gets the numbers of every epoch, for people and for tracking.
 
     Raises:
-        NonFiniteLoss: naming the term; the last complete epoch stays on disk.
+        NonFiniteLoss: naming the term; the last complete epoch stays on disk. InvalidOptions: see `phases_of`.
+        InvalidCheckpoint: an interrupted step cannot be continued.
     """
-    seed.seed_everything(step.seed, step.task.step)
-    step.method.grow(step.student, step.teacher, device_batches(step, epoch=0))
-    state = load_state(step) if step.options.resume else None
-    progress = Progress() if state is None else Progress.from_dict(state["progress"])
+    grow(step)
+    progress, state = load_state(step)
+    phases = phases_of(step.method, progress)
     if progress.epoch == 0:
         seed.seed_everything(step.seed, step.task.step, step.accelerator.process_index)
         step.method.begin(step.student, step.teacher, device_batches(step, epoch=0))
     step.journal.forget_after(progress.epoch)
-    phases = step.method.phases()
-    while True:
-        learner = Learner(step.student, step.method)
-        with only_trained(learner, phases[progress.phase]):
-            episode = start(step, phases[progress.phase], learner)
-            if state is not None:
-                restore(episode, state)
-            run(episode, progress, on_epoch)
-        if progress.phase + 1 == len(phases):
+    for number in range(progress.phase, len(phases)):
+        if number > progress.phase:
+            progress, state = progress.next_phase(), None
+        train_phase(step, phases[number], progress, state, on_epoch)
+        if number + 1 == len(phases):
             step.method.end(step.student)
-        learner.load_state_dict(checkpoint.load_tensors(step.best(progress.phase)))
-        if progress.phase + 1 == len(phases):
-            break
-        progress, state = progress.next_phase(), None
-    consolidate(step, learner)
+        Learner(step.student, step.method).load_state_dict(checkpoint.load_tensors(step.best(number)))
+    consolidate(step)
     return progress
+
+
+def grow(step: Step) -> None:
+    """Let the method change the student: all processes go on with what the first one made, on their own device."""
+    seed.seed_everything(step.seed, step.task.step)
+    step.method.grow(step.student, step.teacher, device_batches(step, epoch=0))
+    learner = Learner(step.student, step.method).to(step.accelerator.device)
+    agree_on_everything(learner, step.accelerator)
+
+
+def phases_of(method: Method, progress: Progress) -> Sequence[Phase]:
+    """What a method names, which reaches at least to the phase that is to be trained.
+
+    Raises:
+        InvalidOptions: it does not.
+    """
+    phases = method.phases()
+    if progress.phase >= len(phases):
+        raise InvalidOptions(
+            f"The method names {len(phases)} phases, but phase {progress.phase + 1} is to be trained: `phases()` must "
+            "give at least one, and as many as when an interrupted step was started."
+        )
+    return phases
+
+
+def train_phase(step: Step, phase: Phase, progress: Progress, state: State | None, on_epoch: OnEpoch) -> None:
+    """Train one phase, or what is left of it where `state` says how far it came.
+
+    Its optimiser, and what several processes need for it, are gone when this returns.
+    """
+    learner = Learner(step.student, step.method)
+    with only_trained(learner, phase):
+        episode = start(step, phase, learner)
+        if state is not None:
+            restore(episode, state)
+        run(episode, progress, on_epoch)
+    step.accelerator.free_memory()
 
 
 def start(step: Step, phase: Phase, learner: Learner) -> Episode:
@@ -83,8 +115,8 @@ def run(episode: Episode, progress: Progress, on_epoch: OnEpoch) -> None:
         save_progress(episode, progress)
 
 
-def consolidate(step: Step, learner: Learner) -> None:
+def consolidate(step: Step) -> None:
     """Let the method change the best weights; all processes then use the result of the first one."""
     seed.seed_everything(step.seed, step.task.step)
     step.method.consolidate(step.student, step.teacher, device_batches(step, epoch=0))
-    agree_on_everything(learner, step.accelerator)
+    agree_on_everything(Learner(step.student, step.method), step.accelerator)

@@ -6,6 +6,10 @@ from saticl.engine import checkpoint
 from saticl.engine.episode import Episode
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
+from saticl.errors import InvalidCheckpoint
+
+State = dict[str, Any]
+"""Tensors and plain values, as `save_progress` writes them."""
 
 
 def save_progress(episode: Episode, progress: Progress) -> None:
@@ -28,16 +32,37 @@ def save_progress(episode: Episode, progress: Progress) -> None:
     )
 
 
-def load_state(step: Step) -> dict[str, Any] | None:
-    """What the last complete epoch left, None where there is none."""
-    return checkpoint.load_resumable(step.last) if step.last.is_file() else None
+def load_state(step: Step) -> tuple[Progress, State | None]:
+    """How far the last complete epoch came, and what `restore` needs; the very start where there is none.
+
+    Raises:
+        InvalidCheckpoint: the file is damaged, or of another version.
+    """
+    if not (step.options.resume and step.last.is_file()):
+        return Progress(), None
+    state = checkpoint.load_resumable(step.last)
+    try:
+        return Progress.from_dict(state["progress"]), state
+    except KeyError as error:
+        raise checkpoint.unusable_state(step.last) from error
 
 
-def restore(episode: Episode, state: dict[str, Any]) -> None:
-    """Continue from the last complete epoch."""
+def restore(episode: Episode, state: State) -> None:
+    """Continue from the last complete epoch.
+
+    Raises:
+        InvalidCheckpoint: the network or the method is not what it was then.
+    """
     step, schedule = episode.step, episode.schedule
-    episode.bare.load_state_dict(state["learner"])
-    episode.optimizer.load_state_dict(state["optimizer"])
+    try:
+        episode.bare.load_state_dict(state["learner"])
+        episode.optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        odd = sorted(state["learner"].keys() ^ episode.bare.state_dict().keys())
+        raise InvalidCheckpoint(
+            f"{step.last} does not fit what is to be trained ({', '.join(odd[:3]) or 'other shapes'}): continue the "
+            "step with the code and the libraries it was started with, or delete its folder and train it again."
+        ) from error
     schedule.stalls, schedule.since_best = state["schedule"]["stalls"], state["schedule"]["since_best"]
     if step.accelerator.scaler is not None and state["scaler"] is not None:
         step.accelerator.scaler.load_state_dict(state["scaler"])

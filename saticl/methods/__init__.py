@@ -44,6 +44,11 @@ class MethodSpec:
             else self.target
         )
 
+    @property
+    def section(self) -> str | None:
+        """Name of the section of options that it is given as its own: the one it reads."""
+        return next((name for name in self.reads if "." not in name), None)
+
 
 METHODS: tuple[MethodSpec, ...] = (
     MethodSpec(
@@ -179,9 +184,19 @@ def find(name: str) -> MethodSpec:
 
 
 def load(name: str, faithful: bool = False) -> "type[Method]":
-    """The class of a method; its published variant where `faithful` is asked for and there is one."""
+    """The class of a method, or its published variant.
+
+    Raises:
+        UnknownName, InvalidOptions: as `find`. InvalidOptions: there is no published variant.
+    """
     spec = find(name)
-    return _imported(spec.published if faithful and spec.published else spec.target)
+    if not faithful:
+        return _imported(spec.target)
+    if spec.published is None:
+        raise InvalidOptions(
+            f"The method {spec.name} has no variant as published: leave out --{spec.section}.faithful."
+        )
+    return _imported(spec.published)
 
 
 def _imported(target: str) -> "type[Method]":
@@ -190,12 +205,12 @@ def _imported(target: str) -> "type[Method]":
 
 
 def _outside(target: str) -> MethodSpec:
-    """The row of a method that lives outside this repository: its class says what a row says."""
+    """The row of a method that lives outside this repository: what its class says, on top of the row it extends."""
     from saticl.methods.base import Method
 
     try:
         method: object = _imported(target)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InvalidOptions(
             f"--method {target} cannot be imported ({error}): write package.module:Class, and make the package "
             "importable, for example with PYTHONPATH."
@@ -206,4 +221,20 @@ def _outside(target: str) -> MethodSpec:
         )
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", method.__name__).lower()
     summary = (method.__doc__ or "").strip().partition("\n")[0]
-    return MethodSpec(name, summary, "-", target, defaults=method.defaults, reads=method.reads)
+    base = _extended(method)
+    return MethodSpec(
+        name,
+        summary,
+        "-",
+        target,
+        defaults={**base.defaults, **method.defaults},
+        reads=base.reads | method.reads,
+        ignores=base.ignores,
+    )
+
+
+def _extended(method: "type[Method]") -> MethodSpec:
+    """The row of the nearest class above that has one, else an empty row."""
+    rows = {target: spec for spec in METHODS for target in (spec.target, spec.published)}
+    above = (rows.get(f"{kind.__module__}:{kind.__qualname__}") for kind in method.__mro__)
+    return next((spec for spec in above if spec is not None), MethodSpec("", "", "-", ""))

@@ -65,9 +65,11 @@ class Method(nn.Module):
     """Further maps of every training tile that `terms` reads from the batch, such as saliency: files
     `maps/<name>/<tile id>.tif` of one band in the prepared folder."""
     defaults: ClassVar[Mapping[str, object]] = {}
-    """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`)."""
+    """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`), beside
+    those of the method that it extends."""
     reads: ClassVar[frozenset[str]] = frozenset()
-    """Of a method outside this repository: method-specific options that it reads (`MethodSpec.reads`)."""
+    """Of a method outside this repository: method-specific options that it reads (`MethodSpec.reads`), beside those of
+    the method that it extends."""
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: FrozenOptions | None = None) -> None:
         super().__init__()
@@ -119,8 +121,8 @@ class Method(nn.Module):
         """Change the student before the optimiser is made; the head of the new classes is there already.
 
         Rows may be set, modules added (then `rebuild` must add them too), and parts frozen by `requires_grad_(False)`.
-        `batches` is one pass over the training batches on offer. Called again when a step is resumed, with the same
-        seed, before its weights are loaded.
+        `batches` is one pass over the training batches on offer. All processes go on with what the first one made.
+        Called again when a step is resumed, with the same seed, before its weights are loaded.
         """
 
     def phases(self) -> Sequence[Phase]:
@@ -138,7 +140,10 @@ class Method(nn.Module):
         """Called after every move of the optimiser: may edit weights."""
 
     def end(self, student: nn.Module) -> None:
-        """Called once after the last epoch, with its weights; these are then replaced by the best epoch's."""
+        """Called once after the last epoch, with its weights.
+
+        The best epoch's then take the place of all parameters and persistent buffers, this module's too.
+        """
 
     def consolidate(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
         """Called with the best weights, before they are scored and sealed: what is edited here stays.
@@ -167,7 +172,7 @@ class Method(nn.Module):
 
         A softmax keeps the order of the scores, so nothing is computed for it.
         """
-        plain = cls.decode.__func__ is Method.decode.__func__  # type: ignore[attr-defined]  # both are class methods
+        plain = getattr(cls.decode, "__func__", None) is Method.decode.__func__  # type: ignore[attr-defined]
         return output.logits.argmax(1) if plain else cls.decode(output).argmax(1)
 
     def export_state(self) -> dict[str, Tensor]:

@@ -17,7 +17,9 @@ the first term. Deviation: T is never the identity, which would only repeat the 
 the student in one call, so they share batch statistics (docs/decisions).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -135,8 +137,8 @@ class Rotated(Method):
         self.inner.grow(student, teacher, batches)
 
     def phases(self) -> Sequence[Phase]:
-        """See Method."""
-        return self.inner.phases()
+        """See Method; what the wrapped method owns has a longer name in here."""
+        return [replace(phase, rates=_inside(phase.rates)) for phase in self.inner.phases()]
 
     def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
         """See Method."""
@@ -177,6 +179,11 @@ class Rotated(Method):
     def resume_state(self, state: Mapping[str, Tensor]) -> None:
         """See Method."""
         self.inner.resume_state(state)
+
+
+def _inside(rates: Mapping[str, float]) -> dict[str, float]:
+    """Factors by the names that parameters have where the method is wrapped."""
+    return {re.sub(r"^method\.", "method.inner.", name): rate for name, rate in rates.items()}
 
 
 class Views(NamedTuple):

@@ -73,8 +73,6 @@ class Journal:
     def __init__(self, path: Path, enabled: bool = True) -> None:
         self.path = path
         self.enabled = enabled
-        if enabled and path.exists():
-            _cut_unfinished_line(path)
 
     def write(self, event: str, **values: object) -> None:
         """Append one event; it is in the file when this returns. Values as of `saticl.files.to_json`."""
@@ -82,6 +80,8 @@ class Journal:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            _cut_unfinished_line(self.path)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(_line({"event": event, "time": now, **values}))
 

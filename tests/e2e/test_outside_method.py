@@ -143,6 +143,11 @@ def test_it_trains_is_killed_between_its_phases_and_ends_with_the_same_weights(
     scored = run(package, "test", "--run", folder, "--task.step=all", "--num-workers=0", "--panels=0")
     assert scored.returncode == 0, scored.stderr[-2000:]
 
+    lost = run(tmp_path / "empty", "test", "--run", folder, "--num-workers=0")
+    assert lost.returncode == 2
+    assert "adapters:FoldedAdapter, which cannot be imported" in " ".join(lost.stderr.split())
+    assert "Traceback" not in lost.stderr
+
 
 @pytest.mark.parametrize(
     ("name", "sentence"),

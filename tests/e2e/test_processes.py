@@ -65,6 +65,27 @@ def test_losses_and_weights_are_those_of_one_process(name: str, curves: dict[tup
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
 
 
+def test_what_a_method_owns_is_averaged_as_the_student_is(tmp_path: Path) -> None:
+    found = []
+    for processes in (1, 2):
+        (tmp_path / str(processes)).mkdir()
+        result = launch(processes, "-m", "tests.processes", tmp_path / str(processes), "owned")
+        assert result.returncode == 0, result.stderr[-3000:]
+        found.append(load_file(tmp_path / str(processes) / "owned.safetensors"))
+
+    assert abs(found[0]["method.scale"].item() - 1) > 1e-4
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_all_processes_begin_with_what_the_first_one_grew(tmp_path: Path) -> None:
+    result = launch(2, "-m", "tests.processes", tmp_path, "grown")
+    assert result.returncode == 0, result.stderr[-3000:]
+
+    first, second = (load_file(tmp_path / f"grown-{rank}.safetensors")["bias"] for rank in (0, 1))
+
+    torch.testing.assert_close(second, first, rtol=0, atol=0)
+
+
 def test_all_processes_validate_the_first_ones_statistics(tmp_path: Path) -> None:
     result = launch(2, "-m", "tests.processes", tmp_path, "statistics")
     assert result.returncode == 0, result.stderr[-3000:]

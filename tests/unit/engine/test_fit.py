@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -163,6 +164,16 @@ def test_what_grows_before_the_optimiser_is_trained_and_what_it_freezes_is_not(t
 
     torch.testing.assert_close(weights(step.student.encoder), encoder, rtol=0, atol=0)  # type: ignore[arg-type]
     assert not torch.equal(step.student.adapter.weight, grown[0]["weight"])  # type: ignore[union-attr]
+
+
+def test_what_grows_is_moved_to_the_device(tmp_path: Path) -> None:
+    nowhere = SimpleNamespace(device=torch.device("meta"), num_processes=1)
+    step = make_step(tmp_path, make_method(Grows), accelerator=nowhere)
+
+    fit.grow(step)
+
+    assert {parameter.device.type for parameter in step.student.parameters()} == {"meta"}
+    assert step.student.adapter.weight.is_meta  # type: ignore[union-attr]
 
 
 class TwoPhases(Method):

@@ -13,7 +13,7 @@ from saticl.engine import scoring
 from saticl.engine.checkpoint import load_model, save_model
 from saticl.engine.predictor import Predictor, scoring_accelerator
 from saticl.engine.scoring import ScoredTiles
-from saticl.errors import InvalidOptions, NonFiniteWeights
+from saticl.errors import InvalidCheckpoint, InvalidOptions, NonFiniteWeights
 from saticl.methods.finetuning import FineTuning
 from saticl.models.segmenter import Segmenter
 from saticl.runs.folder import MODEL_FILE
@@ -144,6 +144,29 @@ def test_weights_that_are_not_finite_are_neither_sealed_nor_opened(value: float,
     save_file(weights, path, {KEY: about.model_dump_json()})
     with pytest.raises(NonFiniteWeights, match=r"heads\.1\.bias"):
         Predictor.open(path.parent)
+
+
+def test_a_method_that_cannot_be_imported_is_named_with_what_to_do(tmp_path: Path) -> None:
+    about = info(1, method="nowhere_at_all:Thing")
+    save_model(tmp_path / MODEL_FILE, segmenter(about).state_dict(), about)
+
+    with pytest.raises(InvalidCheckpoint) as caught:
+        Predictor.open(tmp_path)
+
+    said = str(caught.value)
+    assert str(tmp_path / MODEL_FILE) in said
+    assert "nowhere_at_all:Thing" in said
+    assert "PYTHONPATH" in said
+    assert "--method" not in said  # `test` has no such flag
+
+
+def test_weights_that_do_not_fit_point_to_the_method_that_grew_them(tmp_path: Path) -> None:
+    about = info(1)
+    weights = {**segmenter(about).state_dict(), "adapter.weight": torch.zeros(1)}
+    save_model(tmp_path / MODEL_FILE, weights, about)
+
+    with pytest.raises(InvalidCheckpoint, match=r"adapter\.weight.*the method ft"):
+        Predictor.open(tmp_path)
 
 
 def scored(root: Path, batch_size: int = 3) -> ScoredTiles:

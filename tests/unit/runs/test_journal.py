@@ -80,6 +80,17 @@ def test_an_unfinished_last_line_is_not_read_and_gives_way_to_the_next_event(jou
     assert [event["epoch"] for event in resumed.read()] == [1, 2]
 
 
+def test_a_journal_is_opened_before_its_folder_is_claimed_and_so_changes_nothing(journal: Journal) -> None:
+    journal.write("epoch", epoch=1)
+    with journal.path.open("a") as file:
+        file.write('{"event": "ep')
+    before = journal.path.read_bytes()
+
+    Journal(journal.path)
+
+    assert journal.path.read_bytes() == before
+
+
 def test_resuming_forgets_later_epochs_and_keeps_events_of_no_epoch(journal: Journal) -> None:
     journal.write("start")
     for epoch in (1, 2, 3):

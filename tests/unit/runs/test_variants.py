@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from saticl.runs.trained import dotted
 from saticl.runs.variants import (
     BOOKKEEPING,
     TrainedRun,
@@ -99,7 +100,7 @@ def test_runs_are_grouped_in_their_order_and_a_repeated_seed_stands_apart(tmp_pa
 def test_bookkeeping_names_options_that_exist() -> None:
     from saticl.config import TrainConfig
 
-    assert set(TrainConfig(data_root=Path()).dotted()) >= BOOKKEEPING
+    assert set(dotted(TrainConfig(data_root=Path()).model_dump())) >= BOOKKEEPING
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""Networks of a step from the folder of the one before."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from saticl.commands.assembly import build_networks
+from saticl.engine.checkpoint import save_model
+from saticl.errors import InvalidCheckpoint
+from saticl.methods.base import Method
+from saticl.models.segmenter import Segmenter
+from saticl.runs.folder import MODEL_FILE
+from saticl.tasks import Task
+from tests.trained import info
+
+THIS = "tests.unit.commands.test_assembly"
+
+
+class Adds(Method):
+    """A module beside the network."""
+
+    @classmethod
+    def rebuild(cls, student: nn.Module, task: Task) -> None:
+        student.adapter = nn.Conv2d(2, 2, 1)
+
+
+class AddsToo(Adds):
+    """The same one."""
+
+
+def plan(tmp_path: Path, before: str, now: str) -> SimpleNamespace:
+    """As far as networks need one, from a step 0 that `before` has trained."""
+    about = info(0, method=before)
+    network = Segmenter(about.model, 3, about.task.head_sizes, about.image_size)
+    if before.endswith(("Adds", "AddsToo")):
+        Adds.rebuild(network, about.task)
+    save_model(tmp_path / MODEL_FILE, network.state_dict(), about)
+    config = SimpleNamespace(model=about.model, method=now)
+    return SimpleNamespace(
+        config=config, task=info(1).task, previous=tmp_path, bands=about.bands, image_size=about.image_size
+    )
+
+
+def test_modules_of_another_method_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(InvalidCheckpoint, match=rf"adapter\.bias.*{THIS}:Adds.*--method"):
+        build_networks(plan(tmp_path, f"{THIS}:Adds", "mib"))
+
+
+@pytest.mark.parametrize(("before", "now"), [("Adds", "Adds"), ("Adds", "AddsToo"), ("ft", "Adds")])
+def test_the_student_starts_as_the_previous_network_with_its_modules(before: str, now: str, tmp_path: Path) -> None:
+    names = {"Adds": f"{THIS}:Adds", "AddsToo": f"{THIS}:AddsToo"}
+
+    student, teacher = build_networks(plan(tmp_path, names.get(before, before), names[now]))
+
+    assert teacher is not None
+    ours = student.state_dict()
+    for name, tensor in teacher.segmenter.state_dict().items():
+        if not name.startswith("classifier"):
+            torch.testing.assert_close(ours[name], tensor, rtol=0, atol=0)
+    assert hasattr(student, "adapter") == (before != "ft")
