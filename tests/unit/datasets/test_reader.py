@@ -59,8 +59,8 @@ def test_pixels_without_data_are_flagged_and_zero_in_image_and_surface_model(tmp
 
 
 def test_images_of_complex_numbers_are_refused(tmp_path: Path) -> None:
-    form = {"driver": "GTiff", "height": 20, "width": 30, "count": 2, "dtype": "complex64", "transform": transform_of(2, 10)}
-    with rasterio.open(tmp_path / "radar.tif", "w", **form) as target:
+    form = {"driver": "GTiff", "height": 20, "width": 30, "count": 2, "dtype": "complex64"}
+    with rasterio.open(tmp_path / "radar.tif", "w", **form, transform=transform_of(2, 10)) as target:
         target.write(np.ones((2, 20, 30), np.complex64))
 
     with (
