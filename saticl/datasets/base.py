@@ -124,8 +124,8 @@ class DatasetAdapter(ABC):
     def scenes(self, root: Path, request: Request) -> list[Scene]:
         """The scenes below a folder, in a fixed order.
 
-        Raises MissingRawData where files lack (see `Request.allow_missing`), InvalidOptions for what the dataset does
-        not offer.
+        Raises MissingRawData where files are missing (see `Request.allow_missing`), InvalidOptions for what the
+        dataset does not offer.
         """
 
 

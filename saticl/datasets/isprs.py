@@ -63,7 +63,7 @@ class Download:
     files: Mapping[str, Mapping[Kind, str]]
 
     def scenes(self, splits: Mapping[str, Split], chosen: Mapping[str, Value], request: Request) -> list[Scene]:
-        """The complete official scenes; raises MissingRawData where some lack and that was not allowed."""
+        """The complete official scenes; raises MissingRawData where some are missing and that was not allowed."""
         if request.crs is not None:
             parse_crs(request.crs)
         image, mask = cast(Kind, chosen["channels"]), cast(Kind, chosen["labels"])
@@ -99,7 +99,7 @@ class Download:
             for kind, names in by_kind.items()
             if names
         )
-        sentence = f"The download of {self.title} in {self.root} is incomplete: {'; '.join(parts)} lack."
+        sentence = f"The download of {self.title} in {self.root} is incomplete: {'; '.join(parts)} not found."
         if complete:
             return f"{sentence} Complete it, or add --allow-missing to cut the {len(complete)} complete scenes."
         return f"{sentence} No scene is complete. Expected there, zipped or not:\n{self.tree}"

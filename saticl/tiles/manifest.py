@@ -158,5 +158,5 @@ def _absent(root: Path) -> str:
     if (root / "parts").is_dir():
         return f"{root} is not complete: run the same `prepare` command again (every shard of it); it resumes."
     if root.is_dir():
-        return f"{root} holds no prepared dataset ({MANIFEST} lacks): run `prepare --src <raw imagery> --dst {root}`."
+        return f"{root} holds no prepared dataset (no {MANIFEST}): run `prepare --src <raw imagery> --dst {root}`."
     return f"{root} does not exist: run `prepare --src <raw imagery> --dst {root}` first, or correct --data-root."
