@@ -79,13 +79,24 @@ def make_plan(config: TrainConfig, data: Prepared, task: Task, run: Path) -> Pla
     """Choose the tiles of a step, and those kept for validation.
 
     Raises:
-        EmptySelection: no tile remains. InvalidOptions: a class of this step has no pixel in them.
+        EmptySelection: no tile remains. InvalidOptions: a class of this step has no pixel in them, or images would be
+            turned that the dataset does not want turned.
     """
+    _check_turns(config, data)
     candidates = [tile for tile in data.tiles if tile.split != "test"]
     training, validation = split_validation(candidates, config.val_size, config.seed)
     selected = select(training, task, config.task.filter_mode, config.seed)
     require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
     return Plan(config, data, task, run, selected, by_shape(validation, data.manifest))
+
+
+def _check_turns(config: TrainConfig, data: Prepared) -> None:
+    symmetries = data.manifest.views.symmetries
+    if config.rotates and symmetries != "square":
+        raise InvalidOptions(
+            f"--aug.factor and --aug.factor-icl turn images, but those of {data.root} may not be turned (its `views` "
+            f"say symmetries: {symmetries}): leave both at 0, or prepare the data with symmetries: square."
+        )
 
 
 def previous_info(plan: Plan) -> StepInfo | None:

@@ -79,11 +79,15 @@ def remove_if_empty(folder: Path) -> None:
 
 def _begun(root: Path) -> Options | None:
     try:
-        content: Options = json.loads((root / OPTIONS).read_text(encoding="utf-8"))
+        content = json.loads((root / OPTIONS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise InvalidOptions(f"{root / OPTIONS} is damaged: delete the folder {root} and prepare it again.") from error
+    except NotADirectoryError as error:
+        raise InvalidOptions(f"{root} is a file, or lies below one: give --dst a folder.") from error
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise InvalidOptions(f"{root / OPTIONS} is damaged: delete the folder {root} and prepare it again.")
     return content
 
 

@@ -114,6 +114,20 @@ class Description(Part):
             raise ValueError("every band needs a different name, and the name dsm is kept for the surface model")
         return bands
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str | None) -> str | None:
+        if name is not None:
+            _check_folder_name(name)
+        return name
+
+    @field_validator("protocols")
+    @classmethod
+    def _name_folders(cls, protocols: dict[str, ProtocolPart]) -> dict[str, ProtocolPart]:
+        for name in protocols:
+            _check_folder_name(name)
+        return protocols
+
     @model_validator(mode="after")
     def _values_differ(self) -> Self:
         values = [*self.classes.values(), *self.ignore]
@@ -170,6 +184,12 @@ def load(path: Path) -> Description:
 def placeholders(pattern: str) -> tuple[str, ...]:
     """Names in braces, in order, each once."""
     return tuple(dict.fromkeys(re.findall(r"\{(\w+)\}", pattern)))
+
+
+def _check_folder_name(name: str) -> None:
+    """Runs are written to <output>/<dataset>/<task>."""
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise ValueError(f"{name!r} becomes the name of a folder: write it without slashes")
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -144,7 +144,7 @@ class Folder(DatasetAdapter):
             return [str(value) for value in entry]
         for folder in (self.place, root):
             if (folder / entry).is_file():
-                lines = (folder / entry).read_text(encoding="utf-8").splitlines()
+                lines = _lines(folder / entry, place)
                 return [re.sub(r"\.(tiff?|png|jpe?g)$", "", line.strip()) for line in lines if line.strip()]
         raise InvalidOptions(f"split.{place} is {entry!r}, but there is no such file in {self.place} or {root}.")
 
@@ -168,7 +168,8 @@ class Folder(DatasetAdapter):
     def _what_lacks(self, root: Path, lacking: list[str], complete: int) -> str:
         if not lacking:
             return f"All images of {self.title} below {root} are skipped: list some under train or test."
-        names = _some([str(Path(file).relative_to(root)) for file in lacking])
+        paths = (Path(file) for file in lacking)
+        names = _some([str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths])
         advice = f"add --allow-missing to cut the {complete} complete scenes" if complete else "no scene is complete"
         return f"{len(lacking)} files of {self.title} are missing below {root}: {names}; {advice}."
 
@@ -205,6 +206,15 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 def _files(root: Path) -> list[Path]:
     return [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
+
+
+def _lines(path: Path, place: str) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidOptions(
+            f"split.{place}: {path} cannot be read as text ({error}): give a file with one name per line."
+        ) from error
 
 
 def _scene_id(values: list[str]) -> str:

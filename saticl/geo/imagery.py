@@ -79,8 +79,8 @@ def open_image(
 ) -> Iterator[ImageReader]:
     """Open an image of these bands, and its surface model where one is named; `crs` serves where no file has one.
 
-    Raises InvalidRaster for damaged files, another number of bands, and a surface model of another size;
-    InvalidOptions for a coordinate system that does not exist.
+    Raises InvalidRaster for damaged files, another number of bands, complex numbers, and a surface model of another
+    size; InvalidOptions for a coordinate system that does not exist.
     """
     with ExitStack() as stack:
         pixels = stack.enter_context(opened(image))
@@ -107,6 +107,8 @@ def first_crs(files: Sequence[DatasetReader], fallback: str | None) -> CRS | Non
 
 def _check_bands(image: DatasetReader, bands: tuple[str, ...]) -> None:
     wanted = len(bands)
+    if any(np.dtype(dtype).kind == "c" for dtype in image.dtypes):
+        raise InvalidRaster(f"{image.name} holds complex numbers ({image.dtypes[0]}): convert it to real ones.")
     has_alpha = image.count == wanted + 1 and image.colorinterp[-1] == ColorInterp.alpha
     if image.count != wanted and not has_alpha:
         raise InvalidRaster(f"{image.name} has {image.count} bands, but {wanted} are expected ({', '.join(bands)}).")

@@ -11,9 +11,12 @@ from saticl.geo.palette import Flags
 from saticl.geo.raster import Array, read_bands
 from saticl.geo.windows import Window
 
+LARGEST = 2**16 - 1
+"""The largest value of an image of 16 bits: a nodata value from 0 to here may also be a measurement."""
+
 
 def without_data(source: DatasetReader, image: Array, window: Window) -> Flags | None:
-    """Pixels that the file declares empty: by its nodata value in all bands, by transparency, or by not a number."""
+    """Pixels that the file declares empty: by its nodata value, by transparency, or by not a number."""
     invalid = blank(image, source.nodata)
     if source.count > len(image):
         return either(invalid, read_bands(source, [source.count], window)[0] == 0)
@@ -24,10 +27,15 @@ def without_data(source: DatasetReader, image: Array, window: Window) -> Flags |
 
 
 def blank(pixels: Array, nodata: float | None) -> Flags | None:
-    """Pixels [H, W] that hold the nodata value in all bands, or not a number in any; None where there are none."""
+    """Pixels [H, W] that hold no data by their numbers; None where there are none.
+
+    Not a number in one band is enough, and so is a nodata value that no image measures, such as -9999. Any other, such
+    as 0 or 255, may be a shadow or a bright roof: it must stand in all bands.
+    """
     invalid: Flags | None = None
     if nodata is not None and np.isfinite(nodata) and _fits(nodata, pixels.dtype):
-        invalid = (pixels == pixels.dtype.type(nodata)).all(axis=0)
+        found = pixels == pixels.dtype.type(nodata)
+        invalid = found.all(axis=0) if 0 <= nodata <= LARGEST else found.any(axis=0)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         invalid = either(invalid, np.logical_not(np.isfinite(pixels).all(axis=0)))
     return invalid if invalid is not None and invalid.any() else None
@@ -41,4 +49,6 @@ def either(one: Flags | None, other: Flags | None) -> Flags | None:
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    return dtype.kind == "f" or (value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max)
+    if dtype.kind == "f":
+        return abs(value) <= float(np.finfo(dtype).max)
+    return value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max

@@ -77,16 +77,16 @@ def read(path: Path | str, remedy: str = CUT_ANEW) -> Array:
         raise InvalidRaster(f"{path} is missing or damaged ({_cause(error)}): {remedy}.") from error
 
 
-def read_valid(path: Path | str) -> NDArray[np.bool_]:
+def read_valid(path: Path | str, remedy: str = CUT_ANEW) -> NDArray[np.bool_]:
     """Where a tile holds data [H, W]: the mask inside its file, everywhere where it has none.
 
-    Raises InvalidRaster where it cannot be read.
+    Raises InvalidRaster where it cannot be read, as `read` does.
     """
-    with rasterio.Env(**ONE_FILE), opened(path) as source:
-        try:
+    try:
+        with rasterio.Env(**ONE_FILE), _quiet(), rasterio.open(path) as source:
             return np.asarray(source.dataset_mask() != 0)
-        except RasterioIOError as error:
-            raise _damaged(source.name, error) from error
+    except RasterioIOError as error:
+        raise InvalidRaster(f"{path} is missing or damaged ({_cause(error)}): {remedy}.") from error
 
 
 def write(

@@ -94,7 +94,7 @@ class Rotated(Method):
         turned_image = turn(batch.image)
         if self.aug.color:
             turned_image = jitter(turned_image, generator)
-        views = Views(batch, turned_image, turn)
+        views = TwoViews(batch, turned_image, turn)
         if type(self.inner).terms is Method.terms:
             terms, new, turned, old = self._composed(views, student, teacher)
         else:
@@ -105,7 +105,7 @@ class Rotated(Method):
             terms["rotation_kd"] = self.aug.factor_icl * turned_mse(turn, old, turned)
         return terms
 
-    def _composed(self, views: "Views", student: Network, teacher: Network | None) -> "Compared":
+    def _composed(self, views: "TwoViews", student: Network, teacher: Network | None) -> "Compared":
         """Labels on both views, in one call of the student; distillation on the unturned one."""
         batch, inner = views.batch, self.inner
         both = student(torch.cat([batch.image, views.turned_image]))
@@ -122,7 +122,7 @@ class Rotated(Method):
         return Compared(terms, new.pixels, turned.pixels, None if old is None else old.pixels)
 
     def _by_itself(
-        self, views: "Views", student: Network, teacher: Network | None, generator: torch.Generator
+        self, views: "TwoViews", student: Network, teacher: Network | None, generator: torch.Generator
     ) -> "Compared":
         """The wrapped method's own terms on the unturned view, whose outputs are not computed twice."""
         image = views.batch.image
@@ -186,7 +186,7 @@ def _inside(rates: Mapping[str, float]) -> dict[str, float]:
     return {re.sub(r"^method\.", "method.inner.", name): rate for name, rate in rates.items()}
 
 
-class Views(NamedTuple):
+class TwoViews(NamedTuple):
     """A batch and its turned image."""
 
     batch: Batch

@@ -129,7 +129,7 @@ class TileDataset(Dataset[Sample]):
         image = self._image(tile)
         surface = self._pixels(tile, tile.dsm) if tile.dsm is not None and self._reads_surface else None
         if tile.invalid:
-            empty = ~raster.read_valid(self._path(tile.image))
+            empty = ~raster.read_valid(self._path(tile.image), _remedy(tile.image))
             image[empty] = filling(self.fill[: image.shape[-1]], image.dtype)
             if surface is not None:
                 surface[empty] = self.fill[-1]
@@ -176,8 +176,7 @@ class TileDataset(Dataset[Sample]):
     def _pixels(self, tile: Tile, name: str, remedy: str | None = None) -> NDArray[Any]:
         """A file of the tile as [H, W, C]."""
         path = self._path(name)
-        known = raster.FETCH_AGAIN if ":" in name else raster.CUT_ANEW
-        pixels = raster.read(path, remedy or known)
+        pixels = raster.read(path, remedy or _remedy(name))
         height, width = tile.window.height, tile.window.width
         if pixels.shape[1:] != (height, width):
             raise InvalidRaster(
@@ -185,6 +184,11 @@ class TileDataset(Dataset[Sample]):
                 f"{width} x {height}: {raster.CUT_ANEW}."
             )
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+
+def _remedy(name: str) -> str:
+    """What helps where a file is lost: `prepare` cuts tiles, not originals."""
+    return raster.FETCH_AGAIN if ":" in name else raster.CUT_ANEW
 
 
 def _padded(pixels: Bands, shape: tuple[int, int]) -> Bands:

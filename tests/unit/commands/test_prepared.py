@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from saticl.cli import app
+from saticl.tiles.manifest import Manifest
+from saticl.views import Views
 
 
 def test_a_class_without_any_pixel_in_training_is_refused(tiny_tiles: Path, tmp_path: Path) -> None:
@@ -26,6 +28,26 @@ def test_a_class_without_any_pixel_in_training_is_refused(tiny_tiles: Path, tmp_
     assert result.exit_code == 2
     sentence = " ".join((result.stdout + result.stderr).split())
     assert "The class car of step 0 (offline) has no pixel in the training tiles" in sentence
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("flag", ["--aug.factor=0.1", "--aug.factor-icl=0.1"])
+@pytest.mark.parametrize("symmetries", ["mirror", "none"])
+def test_rotation_distillation_is_refused_where_images_may_not_be_turned(
+    symmetries: str, flag: str, tiny_tiles: Path, tmp_path: Path
+) -> None:
+    root, output = tmp_path / "tiles", tmp_path / "outputs"
+    shutil.copytree(tiny_tiles, root)
+    manifest = Manifest.load(root)
+    manifest.model_copy(update={"views": Views.model_validate({"symmetries": symmetries})}).save(root)
+
+    words = ["train", f"--data-root={root}", f"--output-folder={output}", "--task.name=offline", flag]
+    result = CliRunner().invoke(app, words)
+
+    assert result.exit_code == 2
+    sentence = " ".join((result.stdout + result.stderr).split())
+    assert f"--aug.factor and --aug.factor-icl turn images, but those of {root}" in sentence
+    assert f"symmetries: {symmetries}" in sentence
     assert not output.exists()
 
 

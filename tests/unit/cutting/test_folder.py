@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from saticl.cutting.folder import begin, sweep
-from saticl.errors import InvalidRaster
+from saticl.cutting.folder import begin, state_of, sweep
+from saticl.errors import InvalidOptions, InvalidRaster
 from tests.cutting import digests, prepared
 from tests.raw import potsdam_scene
 
@@ -64,3 +64,19 @@ def test_a_single_process_makes_room_before_it_replaces_other_work(tmp_path: Pat
     assert not list(root.rglob("*.tif"))
     image.write_bytes(whole)
     assert prepared(tmp_path / "raw", root).tile_size == 32
+
+
+@pytest.mark.parametrize("content", ["[]", "7", "{", "\udc80"])
+def test_damaged_notes_on_what_was_begun_are_one_sentence(tmp_path: Path, content: str) -> None:
+    write(tmp_path, "tiles/a/1.tif")
+    (tmp_path / "prepare.json").write_bytes(content.encode(errors="surrogateescape"))
+
+    with pytest.raises(InvalidOptions, match=r"prepare\.json is damaged"):
+        state_of(tmp_path, {"overlap": 8}, overwrite=False)
+
+
+def test_a_file_is_no_folder_to_prepare(tmp_path: Path) -> None:
+    write(tmp_path, "tiles.zip")
+
+    with pytest.raises(InvalidOptions, match=r"tiles\.zip is a file, .*: give --dst a folder"):
+        state_of(tmp_path / "tiles.zip", {"overlap": 8}, overwrite=False)

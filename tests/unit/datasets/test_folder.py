@@ -239,6 +239,11 @@ def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> Non
         ({"views": {"scale": [0.5, 2]}}, "scale needs `crop: scale`"),
         ({"views": {"crop": "scale", "scale": [2, 1]}}, r"scale is \[smallest, largest\], but 2 is larger than 1"),
         ({"views": {"crop": "scale", "scale": [0, 1]}}, "views.scale.0: Input should be greater than 0"),
+        ({"name": "../up"}, r"name: '\.\./up' becomes the name of a folder"),
+        ({"name": ".."}, r"name: '\.\.' becomes the name of a folder"),
+        ({"name": ""}, "name: '' becomes the name of a folder"),
+        ({"protocols": {"a\\b": {"steps": [["house"]]}}}, "becomes the name of a folder"),
+        ({"protocols": {"a/b": {"steps": [["house"]]}}}, "protocols: 'a/b' becomes the name of a folder"),
     ],
 )
 def test_a_mistake_in_the_description_is_one_clear_sentence(
@@ -258,6 +263,8 @@ def test_a_mistake_in_the_description_is_one_clear_sentence(
         ({"split": {"by": "group", "train": ["A"], "test": ["A", "B"]}}, "'A', which split.train names already"),
         ({"split": {"by": "group", "train": ["A"]}}, "says nothing about B: list each group under"),
         ({"split": {"by": "group", "train": "gone.txt", "test": ["B"]}}, "there is no such file"),
+        ({"split": {"by": "group", "train": "A/images/one.tif", "test": ["B"]}}, "one.tif cannot be read as text"),
+        ({"masks": "/gone/{group}/{name}.png"}, "4 files .* are missing .*: /gone/A/one.png, .* no scene is complete"),
     ],
 )
 def test_a_description_that_does_not_fit_the_folder_is_refused(

@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+import rasterio
 
 from saticl.datasets.base import Request
 from saticl.datasets.potsdam import Potsdam
 from saticl.datasets.reader import open_scene
+from saticl.errors import InvalidRaster
 from saticl.geo.imagery import open_image
 from saticl.geo.raster import parse_crs, write
 from saticl.geo.windows import Window
@@ -53,6 +56,18 @@ def test_pixels_without_data_are_flagged_and_zero_in_image_and_surface_model(tmp
     np.testing.assert_array_equal(patch.invalid, expected)
     np.testing.assert_array_equal(patch.image, np.where(expected, 0, 9)[None].repeat(2, 0))
     np.testing.assert_array_equal(patch.dsm, np.where(expected, 0, 5)[None])
+
+
+def test_images_of_complex_numbers_are_refused(tmp_path: Path) -> None:
+    form = {"driver": "GTiff", "height": 20, "width": 30, "count": 2, "dtype": "complex64"}
+    with rasterio.open(tmp_path / "radar.tif", "w", **form, transform=transform_of(2, 10)) as target:
+        target.write(np.ones((2, 20, 30), np.complex64))
+
+    with (
+        pytest.raises(InvalidRaster, match=r"radar\.tif holds complex numbers .*: convert it"),
+        open_image(str(tmp_path / "radar.tif"), ("vv", "vh")),
+    ):
+        pass
 
 
 def test_a_scene_without_a_mask_is_ignored_everywhere(tmp_path: Path) -> None:

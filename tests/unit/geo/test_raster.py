@@ -148,3 +148,9 @@ def test_a_damaged_tile_says_how_it_is_cut_anew(tmp_path: Path) -> None:
 def test_an_unknown_coordinate_system_is_refused_with_an_example() -> None:
     with pytest.raises(InvalidOptions, match=r"'EPSG:abc'.*EPSG:32633"):
         raster.parse_crs("EPSG:abc")
+
+
+def test_a_tile_that_is_gone_is_cut_anew_whether_its_pixels_or_their_validity_is_read(tmp_path: Path) -> None:
+    for reading in (raster.read, raster.read_valid):
+        with pytest.raises(InvalidRaster, match=r"gone\.tif is missing or damaged .* cuts such tiles anew"):
+            reading(tmp_path / "gone.tif")

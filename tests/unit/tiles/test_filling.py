@@ -101,7 +101,7 @@ def test_only_tiles_that_say_so_are_looked_at(tmp_path: Path, monkeypatch: pytes
     dataset = open_dataset(tmp_path)
     looked: list[Path] = []
     read_valid = raster.read_valid
-    monkeypatch.setattr(raster, "read_valid", lambda path: looked.append(path) or read_valid(path))
+    monkeypatch.setattr(raster, "read_valid", lambda path, _: looked.append(path) or read_valid(path))
 
     for number in range(len(dataset)):
         dataset[number]
