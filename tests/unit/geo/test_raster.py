@@ -152,5 +152,5 @@ def test_an_unknown_coordinate_system_is_refused_with_an_example() -> None:
 
 def test_a_tile_that_is_gone_is_cut_anew_whether_its_pixels_or_their_validity_is_read(tmp_path: Path) -> None:
     for reading in (raster.read, raster.read_valid):
-        with pytest.raises(InvalidRaster, match=r"gone\.tif is missing or damaged .* cuts such tiles anew"):
+        with pytest.raises(InvalidRaster, match=r"gone\.tif is missing or damaged .* cuts such tiles again"):
             reading(tmp_path / "gone.tif")
