@@ -12,6 +12,7 @@ tests/equivalent_mutants.json, and are not counted.
 
 import argparse
 import ast
+import contextlib
 import json
 import random
 import re
@@ -105,7 +106,10 @@ def drawn(folder: Path, module: str, sample: int, seed: int) -> list[str]:
     from mutmut.mutation.file_mutation import mutate_file_contents  # installed for this run only
     from mutmut.utils.format_utils import get_mutant_name
 
-    mutated = mutate_file_contents(module, (folder / module).read_text(encoding="utf-8"))
+    with contextlib.chdir(
+        folder
+    ):  # mutmut wants its settings, and those of a checkout of another name it cannot guess
+        mutated = mutate_file_contents(module, Path(module).read_text(encoding="utf-8"))
     names = [get_mutant_name(Path(module), name) for name in mutated.mutant_names]
     if 0 < sample < len(names):
         names = random.Random(f"{seed} {module}").sample(names, sample)

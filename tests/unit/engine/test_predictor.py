@@ -110,10 +110,11 @@ def test_the_method_that_trained_it_says_how_scores_become_probabilities(
 
 def test_a_step_is_applied_in_the_precision_it_was_trained_in(tmp_path: Path) -> None:
     results = {}
+    images = IMAGES.repeat(1, 1, 2, 3)  # torch's bfloat16 convolution on CPUs gives NaN now and then for maps 2 wide
     for precision in ("no", "bf16", "fp16"):
         about = info(1, precision=precision)
         save_model(tmp_path / precision / MODEL_FILE, segmenter(about).state_dict(), about)
-        results[precision] = Predictor.open(tmp_path / precision).probabilities(IMAGES)
+        results[precision] = Predictor.open(tmp_path / precision).probabilities(images)
         assert results[precision].dtype == torch.float32
 
     assert not results["bf16"].equal(results["no"])
