@@ -32,7 +32,7 @@ ROOMS = {
     "tasks": ("saticl/tasks.py", "tests/unit/test_tasks.py"),
     "tiles": ("saticl/tiles", "tests/unit/tiles"),
     "methods": ("saticl/methods", "tests/unit/methods", "tests/contract/test_methods.py"),
-    "engine": ("saticl/engine", "tests/unit/engine", "tests/e2e/test_optimisation.py"),
+    "engine": ("saticl/engine", "tests/unit/engine"),
 }
 """Room: where its modules are, then the tests that belong to it."""
 
