@@ -95,3 +95,12 @@ def test_images_are_normalised_before_the_network_sees_them(accelerator: Acceler
     ((prediction, _),) = predictions(Says(4), [batch([0, 1, 2], [0, 0, 0])], PlusOne(), accelerator)
 
     assert prediction.tolist() == [[[1, 2, 3]]]
+
+
+def test_groups_are_counted_where_the_network_computes() -> None:
+    restricted = Restricted([range(1, 3), range(2, 5)], torch.device("meta"))
+
+    assert [(count.matrix.device.type, count.matrix.shape) for count in restricted.counts] == [
+        ("meta", (2, 2)),
+        ("meta", (3, 3)),
+    ]
