@@ -39,7 +39,7 @@ ROOMS = {
 OPENED = {"full_precision", "property", "cached_property", "contextmanager", "torch.no_grad()"}
 """Decorators whose functions are mutated too; those of class methods need no help."""
 
-UNSEEN = re.compile(r",? *(strict|device|encoding)=(\"[\w-]+\"|[\w.]+)|, *(?=\))")
+UNSEEN = re.compile(r",? *(strict|device|encoding|non_blocking)=(\"[\w-]+\"|[\w.]+)|, *(?=\))")
 """Arguments of which no test on a CPU can see whether they are there, where text is UTF-8 anyway."""
 
 SETTINGS = """
