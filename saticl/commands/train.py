@@ -5,8 +5,9 @@ import shutil
 from accelerate import Accelerator
 from rich.table import Table
 
-from saticl.commands.assembly import Plan, build_step, describe, make_plan, previous_info
+from saticl.commands.assembly import build_step
 from saticl.commands.claim import claimed
+from saticl.commands.plan import Plan, describe, make_plan, previous_info
 from saticl.commands.prepared import Prepared, open_prepared, warn_of_drift
 from saticl.commands.runs import already_finished, run_folder
 from saticl.config import TrainConfig

@@ -69,6 +69,15 @@ class LoneAccelerator:
     def __init__(self, **kwargs: object) -> None: ...
 
 
+@pytest.mark.parametrize("norm", ["iabn", "iabn_sync"])
+def test_a_launcher_cannot_ask_for_bf16_with_in_place_abn(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saticl.engine.device.Accelerator", LoneAccelerator)
+    monkeypatch.setattr(LoneAccelerator, "mixed_precision", "bf16")
+
+    with pytest.raises(InvalidOptions, match=f"asks for bf16, but --model.norm {norm} has no bfloat16 kernels"):
+        make_accelerator(TrainerOptions(), ModelOptions.model_validate({"norm": norm}))
+
+
 def test_memory_is_told_in_mebibytes() -> None:
     assert 50 < peak_memory_mb(torch.device("cpu")) < 1e6
 

@@ -1,12 +1,15 @@
 """What validation may know, and how predictions are counted, with networks of one line."""
 
+from typing import Any
+
 import pytest
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from saticl.engine.evaluate import Restricted, confusion, outputs, predictions, with_old_classes
+from saticl.engine.evaluate import Restricted, confusion, outputs, predictions, total, with_old_classes
 from saticl.labels import IGNORE
+from saticl.metrics.confusion import Confusion
 from saticl.types import Batch, Output
 
 
@@ -95,3 +98,25 @@ def test_images_are_normalised_before_the_network_sees_them(accelerator: Acceler
     ((prediction, _),) = predictions(Says(4), [batch([0, 1, 2], [0, 0, 0])], PlusOne(), accelerator)
 
     assert prediction.tolist() == [[[1, 2, 3]]]
+
+
+def test_groups_are_counted_where_the_network_computes() -> None:
+    restricted = Restricted([range(1, 3), range(2, 5)], torch.device("meta"))
+
+    assert [(count.matrix.device.type, count.matrix.shape) for count in restricted.counts] == [
+        ("meta", (2, 2)),
+        ("meta", (3, 3)),
+    ]
+
+
+def test_matrices_of_all_processes_are_added() -> None:
+    counts = Confusion(2, torch.device("cpu"))
+    counts.matrix += 1
+
+    class Two:
+        def reduce(self, tensor: Tensor, reduction: str) -> Tensor:
+            return {"sum": 2 * tensor}[reduction]
+
+    processes: Any = Two()
+
+    assert total(counts, processes).tolist() == [[2, 2], [2, 2]]

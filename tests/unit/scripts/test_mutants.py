@@ -106,3 +106,22 @@ def test_equivalent_mutants_are_of_code_that_is_there_and_say_why() -> None:
             removed = [line[2:] for line in entry["change"].splitlines() if line.startswith("- ")]
             assert all(line in code for line in removed), f"{module}: {entry['change']}"
             assert entry["why"]
+
+
+def test_mutants_are_drawn_by_lot_whatever_the_checkout_is_called(
+    mutants: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Needs mutmut, which is installed for the mutation run only."""
+    pytest.importorskip("mutmut")
+    monkeypatch.setattr(mutants, "WORK", tmp_path / "work")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    folder = mutants.copy_repository("tasks")
+
+    every = mutants.drawn(folder, "saticl/tasks.py", 0, seed=0)
+    some = mutants.drawn(folder, "saticl/tasks.py", 5, seed=0)
+
+    assert len(some) == 5
+    assert set(some) < set(every)
+    assert some == mutants.drawn(folder, "saticl/tasks.py", 5, seed=0)
+    assert Path.cwd() == tmp_path / "elsewhere"

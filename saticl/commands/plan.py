@@ -1,0 +1,130 @@
+"""Everything about one step that is known before a network is built."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import saticl
+from saticl.commands.prepared import Prepared, require_pixels
+from saticl.config import TrainConfig
+from saticl.engine import checkpoint
+from saticl.errors import InvalidCheckpoint, InvalidOptions
+from saticl.methods import find
+from saticl.runs.folder import MODEL_FILE, step_folder
+from saticl.runs.step import StepInfo, read_info
+from saticl.tasks import Task
+from saticl.tiles.index import Tile
+from saticl.tiles.loaders import by_shape
+from saticl.tiles.selection import classes_without_pixels, select, split_validation
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about one step that is known before a network is built."""
+
+    config: TrainConfig
+    data: Prepared
+    task: Task
+    run: Path
+    training: list[Tile]
+    validation: list[Tile]
+
+    @property
+    def folder(self) -> Path:
+        """Where this step is written."""
+        return step_folder(self.run, self.task.step)
+
+    @property
+    def previous(self) -> Path:
+        """Where the step before this one was written."""
+        return self.config.task.step_checkpoint or step_folder(self.run, self.task.step - 1)
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The bands that the network reads."""
+        return self.data.bands(self.config.in_channels)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the training crop.
+
+        Raises:
+            InvalidOptions: it was not said, and the tiles have no size of their own.
+        """
+        size = self.config.image_size or self.data.manifest.tile_size
+        if size is None:
+            raise InvalidOptions(
+                f"The images of {self.data.root} have different sizes: say with --image-size how large the training "
+                "crops are."
+            )
+        return size
+
+
+def make_plan(config: TrainConfig, data: Prepared, task: Task, run: Path) -> Plan:
+    """Choose the tiles of a step, and those kept for validation.
+
+    Raises:
+        EmptySelection: no tile remains. InvalidOptions: a class of this step has no pixel in them, or images would be
+            turned that the dataset does not want turned.
+    """
+    _check_turns(config, data)
+    candidates = [tile for tile in data.tiles if tile.split != "test"]
+    training, validation = split_validation(candidates, config.val_size, config.seed)
+    selected = select(training, task, config.task.filter_mode, config.seed)
+    require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
+    return Plan(config, data, task, run, selected, by_shape(validation, data.manifest))
+
+
+def _check_turns(config: TrainConfig, data: Prepared) -> None:
+    symmetries = data.manifest.views.symmetries
+    if config.rotates and symmetries != "square":
+        raise InvalidOptions(
+            f"--aug.factor and --aug.factor-icl turn images, but those of {data.root} may not be turned (its `views` "
+            f"say symmetries: {symmetries}): leave both at 0, or prepare the data with symmetries: square."
+        )
+
+
+def previous_info(plan: Plan) -> StepInfo | None:
+    """What the step before this one says of itself; None at step 0. No weights are read.
+
+    Raises:
+        InvalidCheckpoint: it is missing, of another protocol, or another network.
+    """
+    task = plan.task
+    if task.step == 0:
+        return None
+    path = plan.previous / MODEL_FILE
+    if not path.is_file():
+        raise InvalidCheckpoint(
+            f"Step {task.step} continues from step {task.step - 1}, but {path} does not exist: "
+            f"train it with --task.step {task.step - 1}, or point --task.step-checkpoint to its folder."
+        )
+    info = read_info(path)
+    checkpoint.require_same_protocol(info, task, plan.bands, path)
+    checkpoint.require_same_network(info, plan.config.model, path)
+    return info
+
+
+def describe(plan: Plan, precision: str, before: StepInfo | None) -> StepInfo:
+    """What the checkpoint of this step will say about itself; mean and deviation are those of `before`, if any.
+
+    The previous model teaches, and this one starts from its weights: both know the pixels on its scale only.
+    """
+    manifest, bands, protocol = plan.data.manifest, plan.bands, plan.task.protocol
+    statistics = manifest.statistics if before is None else before
+    return StepInfo(
+        version=saticl.__version__,
+        dataset=manifest.dataset,
+        classes=manifest.class_names,
+        colours=tuple(entry.colour for entry in manifest.classes),
+        protocol_name=protocol.name,
+        groups=protocol.groups,
+        background=protocol.background,
+        step=plan.task.step,
+        method=find(plan.config.method).reference,
+        model=plan.config.model,
+        bands=bands,
+        mean=statistics.mean[: len(bands)],
+        std=statistics.std[: len(bands)],
+        image_size=plan.image_size,
+        precision=precision,
+    )

@@ -1,0 +1,52 @@
+"""The row of a method that is not in the table."""
+
+import dataclasses
+
+import pytest
+
+from saticl.errors import InvalidOptions
+from saticl.methods import METHODS, MethodSpec, find
+from saticl.methods.base import Method
+
+
+class Keeps2OldThings(Method):
+    """Keeps what is old.
+
+    And says more of it.
+    """
+
+    defaults = {"optimizer.lr": 0.5}  # noqa: RUF012
+    reads = frozenset({"kd"})
+
+
+class Silent(Method):
+    __doc__ = None
+
+
+def test_a_class_says_what_a_row_says() -> None:
+    target = f"{__name__}:Keeps2OldThings"
+
+    row = find(target)
+
+    said = (row.name, row.summary, row.target, row.defaults, row.reads)
+    assert said == ("keeps2-old-things", "Keeps what is old.", target, {"optimizer.lr": 0.5}, frozenset({"kd"}))
+    assert find(f"{__name__}:Silent").summary == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("no.such:Class", "cannot be imported"), (f"{__name__}:MethodSpec", "is no subclass of")],
+)
+def test_what_is_no_method_is_refused(target: str, said: str) -> None:
+    with pytest.raises(InvalidOptions, match=f"--method {target} {said}"):
+        find(target)
+
+
+def test_a_method_is_found_again_by_its_name_only_if_the_table_means_the_same() -> None:
+    first = METHODS[0]
+    double: MethodSpec = dataclasses.replace(first, target="elsewhere:Other")
+    renamed = dataclasses.replace(first, name="other")
+
+    assert [spec.reference for spec in METHODS] == [spec.name for spec in METHODS]
+    assert double.reference == "elsewhere:Other"
+    assert renamed.reference == first.target
