@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from saticl.city.canvas import IMPERVIOUS, LAWN, LOW_VEGETATION, Array, Canvas
+from saticl.city.ground_plan import Bend, Plot, Rect, lay_out, plots, rows
 from saticl.city.grounds import draw_field, draw_park, draw_pond, draw_site
 from saticl.city.noise import PERIOD, field
-from saticl.city.plan import Bend, Plot, Rect, lay_out, plots, rows
 from saticl.city.plants import draw_tree
 from saticl.city.quarters import draw_apartments, draw_house, draw_town_house, draw_works
 from saticl.city.sketch import Sketch, Spot

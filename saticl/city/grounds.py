@@ -3,7 +3,7 @@
 import numpy as np
 
 from saticl.city.canvas import CROPS, LAWN, OBJECT, PAVING, SOIL, WATER, Array, Colour
-from saticl.city.plan import Plot
+from saticl.city.ground_plan import Plot
 from saticl.city.plants import draw_shrub
 from saticl.city.quarters import LAWNS, draw_container
 from saticl.city.sketch import Sketch

@@ -6,7 +6,7 @@ import numpy as np
 
 from saticl.city.buildings import Building, RoofKind, Wing, draw_building
 from saticl.city.canvas import ASPHALT, LAWN, OBJECT, PAVING, WATER, Array, Colour
-from saticl.city.plan import Plot
+from saticl.city.ground_plan import Plot
 from saticl.city.plants import draw_hedge, draw_shrub
 from saticl.city.sketch import Sketch, Spot
 

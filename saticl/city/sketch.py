@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from saticl.city.canvas import Array, Canvas, Colour, Surface
-from saticl.city.plan import Bend, Plot
+from saticl.city.ground_plan import Bend, Plot
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from saticl.city.canvas import ASPHALT, FRACTION, LAWN, PAVING, SURFACES, Array, Colour
-from saticl.city.plan import Street
+from saticl.city.ground_plan import Street
 from saticl.city.sketch import Sketch, Spot
 
 MARKING = (226, 226, 220)

@@ -17,7 +17,7 @@ from saticl.files import write_json
 MARKER = "demo.json"
 """Says that a folder was written by this command, and with which options."""
 
-Record = dict[str, str | int]
+Settings = dict[str, str | int]
 
 
 def demo(config: DemoConfig) -> None:
@@ -38,7 +38,7 @@ def demo(config: DemoConfig) -> None:
 
 def _claim(config: DemoConfig) -> None:
     """Mark the folder as ours; the scenes of an earlier demo with other options are removed."""
-    options: Record = {"version": __version__, **config.model_dump(mode="json", exclude={"dst"})}
+    options: Settings = {"version": __version__, **config.model_dump(mode="json", exclude={"dst"})}
     marker = config.dst / MARKER
     earlier = _read(marker)
     if earlier is None and config.dst.exists() and (not config.dst.is_dir() or any(config.dst.iterdir())):
@@ -54,7 +54,7 @@ def _claim(config: DemoConfig) -> None:
         write_json(marker, options)
 
 
-def _read(marker: Path) -> Record | None:
+def _read(marker: Path) -> Settings | None:
     """The options of an earlier demo, None where there was none."""
     try:
         options = json.loads(marker.read_text(encoding="utf-8"))

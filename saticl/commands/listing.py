@@ -14,14 +14,14 @@ from saticl.errors import InvalidOptions
 from saticl.tasks import Protocol, offline
 from saticl.tiles.manifest import Manifest
 
-Record = Mapping[str, object]
+Row = Mapping[str, object]
 """One row, by column."""
 
 Adapter = DatasetAdapter | type[DatasetAdapter]
 """A dataset, or one of the built-in ones, whose facts stand on the class."""
 
 
-def datasets() -> list[Record]:
+def datasets() -> list[Row]:
     """The datasets that `prepare` knows."""
     return [
         {
@@ -36,7 +36,7 @@ def datasets() -> list[Record]:
     ]
 
 
-def tasks(dataset: str | None = None, data_root: Path | None = None) -> list[Record]:
+def tasks(dataset: str | None = None, data_root: Path | None = None) -> list[Row]:
     """The classes of every step of every task: of the built-in datasets, of one, or of a prepared folder.
 
     Raises UnknownName for a dataset that does not exist, MissingTiles for a folder that is not prepared.
@@ -49,7 +49,7 @@ def tasks(dataset: str | None = None, data_root: Path | None = None) -> list[Rec
     return [_task(adapter.name, protocol) for adapter in adapters for protocol in _protocols(adapter)]
 
 
-def methods() -> list[Record]:
+def methods() -> list[Row]:
     """The learning methods, with the defaults that each changes."""
     return [
         {"method": spec.name, "summary": spec.summary, "paper": spec.paper, "defaults": dict(spec.defaults)}
@@ -57,7 +57,7 @@ def methods() -> list[Record]:
     ]
 
 
-def encoders(pattern: str | None = None) -> list[Record]:
+def encoders(pattern: str | None = None) -> list[Row]:
     """Encoders whose name fits a pattern with * or contains the given text, and whether timm has weights for them.
 
     Raises InvalidOptions when there is none.
@@ -70,7 +70,7 @@ def encoders(pattern: str | None = None) -> list[Record]:
     return [{"encoder": name, "pretrained": pretrained} for name, pretrained in found]
 
 
-def table(records: Iterable[Record]) -> Table:
+def table(records: Iterable[Row]) -> Table:
     """Records as a table, columns in the order of the first record."""
     rows = list(records)
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -81,7 +81,7 @@ def table(records: Iterable[Record]) -> Table:
     return result
 
 
-def _offer(choice: Choice) -> Record:
+def _offer(choice: Choice) -> Row:
     """A choice that `prepare` takes; its first value is the default."""
     return {"flag": choice.flag, "values": list(choice.values), "summary": choice.summary}
 
@@ -93,7 +93,7 @@ def _protocols(adapter: Adapter) -> list[Protocol]:
     return list(({"offline": offline(names, adapter.background)} | listed if names else listed).values())
 
 
-def _task(dataset: str, protocol: Protocol) -> Record:
+def _task(dataset: str, protocol: Protocol) -> Row:
     return {
         "dataset": dataset,
         "task": protocol.name,

@@ -16,7 +16,7 @@ from saticl.cutting.checks import damaged_files
 from saticl.cutting.executor import cut_blocks, local_executor, raise_failures
 from saticl.cutting.folder import begin, finished, reopen, state_of, sweep
 from saticl.cutting.join import join
-from saticl.cutting.recipe import Options, Recipe
+from saticl.cutting.recipe import Asked, Recipe
 from saticl.cutting.survey import Failures, is_finished, survey_scenes, unfinished
 from saticl.datasets import find
 from saticl.datasets.base import DatasetAdapter, Request, Scene, Value
@@ -125,7 +125,7 @@ def _recipe(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str,
     return Recipe(config.dst, config.tile_size, config.overlap, colours, _options(config, adapter, chosen))
 
 
-def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Options:
+def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Asked:
     """All that changes the tiles, as it is written into every part."""
     is_described = isinstance(adapter, Folder)
     description = Path(config.dataset).read_bytes() if is_described else b""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from saticl.cutting.recipe import PARTS, TILES, Options
+from saticl.cutting.recipe import PARTS, TILES, Asked
 from saticl.errors import InvalidOptions, MissingTiles
 from saticl.files import write_json
 from saticl.tiles.index import INDEX
@@ -24,7 +24,7 @@ State = Literal["new", "same", "other"]
 """Nothing is here yet, or work with the same options, or work with others that may be replaced."""
 
 
-def state_of(root: Path, options: Options, overwrite: bool) -> State:
+def state_of(root: Path, options: Asked, overwrite: bool) -> State:
     """What a folder holds; raises InvalidOptions for work that may not be replaced."""
     # In this order, because whoever begins writes the options first.
     has_work = any((root / name).exists() for name in (TILES, PARTS, MANIFEST))
@@ -38,7 +38,7 @@ def state_of(root: Path, options: Options, overwrite: bool) -> State:
     return "other" if has_work else "new"
 
 
-def begin(root: Path, options: Options) -> None:
+def begin(root: Path, options: Asked) -> None:
     """Note the options; from now on the folder looks complete to nobody."""
     reopen(root)
     write_json(root / OPTIONS, options)
@@ -77,7 +77,7 @@ def remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _begun(root: Path) -> Options | None:
+def _begun(root: Path) -> Asked | None:
     try:
         content = json.loads((root / OPTIONS).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def _begun(root: Path) -> Options | None:
     return content
 
 
-def _difference(root: Path, begun: Options, options: Options) -> str:
+def _difference(root: Path, begun: Asked, options: Asked) -> str:
     changes = (
         f"{'the description' if name == 'description' else name} "
         + ("has changed" if name == "description" else f"was {begun.get(name)} and is now {value}")

@@ -4,20 +4,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saticl.cutting.recipe import Options, Recipe
+from saticl.cutting.recipe import Asked, Recipe
 from saticl.files import write_atomically
 from saticl.geo.statistics import BandSums
 from saticl.labels import Split
 from saticl.tiles.index import Tile
 
 
-class Record(BaseModel):
+class PartRecord(BaseModel):
     """Base of what is kept in parts: frozen, and strict about keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SceneFacts(Record):
+class SceneFacts(PartRecord):
     """The scene that a block belongs to: the same in all its parts."""
 
     id: str
@@ -34,7 +34,7 @@ class SceneFacts(Record):
     notes: tuple[str, ...]
 
 
-class Counted(Record):
+class Counted(PartRecord):
     """Sums over the pixels that this block counts: over all blocks of a scene, every pixel once."""
 
     counts: tuple[int, ...]
@@ -53,11 +53,11 @@ class Counted(Record):
         return BandSums(self.valid, self.sums, self.squares)
 
 
-class Part(Record):
+class Part(PartRecord):
     """One finished block."""
 
     format: Literal[2] = 2
-    options: Options
+    options: Asked
     block: int
     scene: SceneFacts
     counted: Counted

@@ -8,7 +8,7 @@ from saticl.labels import Colour
 TILES, PARTS = "tiles", "parts"
 """Folders of the tiles, and of the records of finished blocks."""
 
-Options = dict[str, str | int | bool | None]
+Asked = dict[str, str | int | bool | None]
 """All that changes the tiles, by name."""
 
 
@@ -21,7 +21,7 @@ class Recipe:
     tile_size: int
     overlap: int
     colours: tuple[Colour, ...]
-    options: Options
+    options: Asked
     """What was asked for: kept in each part, so that parts of different options never mix."""
 
     def part(self, scene: str, block: int) -> Path:

@@ -14,8 +14,8 @@ from saticl.errors import InvalidOptions
 from saticl.flags.leaves import Leaf, Tree, tree
 from saticl.flags.resolve import Setting, from_environment, from_file, unknown_flag
 
-Options = TypeVar("Options", bound=BaseModel)
-Resolver = Callable[[Sequence[Setting]], Options]
+AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
+Resolver = Callable[[Sequence[Setting]], AnyConfig]
 
 EPILOG = (
     "An option can be set in several places; the last one in this list wins: default, default of the method, "
