@@ -22,8 +22,8 @@ from accelerate.state import AcceleratorState
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from saticl.allocator import keep_freed_memory
 from saticl.engine import fit
-from saticl.engine.allocator import keep_freed_memory
 from saticl.engine.episode import Episode, Group, train_iteration
 from saticl.engine.evaluate import predictions
 from saticl.engine.learner import Learner

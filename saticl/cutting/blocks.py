@@ -12,7 +12,7 @@ from pathlib import Path
 from saticl.datasets.base import Scene
 from saticl.geo.windows import grid
 
-ROWS_PER_BLOCK = 4
+ROWS_PER_BLOCK = 8
 """Rows of tiles in a block, at most. Blocks read the rows that they share with the block above once more."""
 
 SEQUENTIAL = frozenset({".png", ".jpg", ".jpeg"})

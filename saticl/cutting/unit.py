@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from saticl.allocator import keep_freed_memory
 from saticl.cutting.blocks import Block
 from saticl.cutting.folder import remove_if_empty
 from saticl.cutting.parts import Counted, Part, SceneFacts, read_part, write_part
@@ -36,6 +37,7 @@ def cut_block(block: Block, recipe: Recipe) -> None:
     Raises InvalidRaster for a scene that cannot be used, UnwritableFile where the disk is full; then it leaves no tile
     behind.
     """
+    keep_freed_memory()  # strips and encoded tiles come and go, hundreds of megabytes in all
     recipe.part(block.scene.id, block.number).unlink(missing_ok=True)  # its tiles are about to change
     with raster.environment(), open_scene(block.scene) as reader:
         writer = _Writer(block.scene, reader, recipe)

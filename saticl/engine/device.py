@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
-from saticl.engine.allocator import keep_freed_memory
+from saticl.allocator import keep_freed_memory
 from saticl.errors import InvalidOptions
 from saticl.options import ModelOptions, TrainerOptions
 

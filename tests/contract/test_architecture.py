@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 260
 
 LAYERS = (
-    {"", "labels", "types", "errors", "options", "files", "views"},
+    {"", "labels", "types", "errors", "options", "files", "views", "allocator"},
     {"losses", "metrics", "transforms", "geo"},
     {"models", "tasks"},
     {"protocols"},
@@ -50,7 +50,20 @@ HOMES = {
 """Where a library may be imported, lazily or not."""
 
 TORCH_FREE = {
-    *("", "labels", "errors", "options", "files", "views", "geo", "city", "tasks", "protocols", "datasets"),
+    *(
+        "",
+        "labels",
+        "errors",
+        "options",
+        "files",
+        "views",
+        "allocator",
+        "geo",
+        "city",
+        "tasks",
+        "protocols",
+        "datasets",
+    ),
     *("cutting", "runs", "config", "flags", "cli"),
 }
 """Parts that answer `--help` and `list`, or cut rasters."""

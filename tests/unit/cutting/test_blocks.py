@@ -25,8 +25,8 @@ from saticl.tiles.manifest import Manifest
 from tests.cutting import config, digests, prepared
 from tests.raw import COMPLETE_OR_NOT, labels, picture, potsdam_scene, transform_of
 
-HEIGHT, WIDTH = 8 + 24 * 10 + 5, 70
-"""Eleven rows of tiles of 32 pixels that share 8: three blocks, and an end that fits nothing."""
+HEIGHT, WIDTH = 8 + 24 * (2 * ROWS_PER_BLOCK + 2) + 5, 70
+"""Rows of tiles of 32 pixels that share 8, more than two blocks hold: three blocks, and an end that fits nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_shards_of_one_scene_share_its_blocks(raw: Path, tmp_path: Path) -> None
 def empty_corner(tmp_path: Path) -> tuple[Path, np.ndarray]:
     """A scene of several blocks whose empty part begins in one block and ends in the next."""
     invalid = np.zeros((HEIGHT, 50), np.bool_)
-    invalid[85:130, 10:45] = True
+    invalid[125:170, 10:45] = True
     pixels = np.random.default_rng(0).integers(1, 60_000, (2, HEIGHT, 50)).astype(np.uint16)
     pixels[:, invalid] = 0
     pixels[0, :5] = 0  # a real zero: the other band has a value

@@ -9,7 +9,7 @@ import pytest
 
 from saticl.commands.prepare import prepare
 from saticl.cutting import executor as room
-from saticl.cutting.blocks import Block
+from saticl.cutting.blocks import ROWS_PER_BLOCK, Block
 from saticl.cutting.executor import InProcess, cut_blocks, local_executor, raise_failures
 from saticl.cutting.parts import read_part
 from saticl.cutting.recipe import Recipe
@@ -19,8 +19,8 @@ from saticl.errors import InvalidRaster, UnwritableFile
 from tests.cutting import config, digests, prepared
 from tests.raw import COMPLETE_OR_NOT, potsdam_scene
 
-HEIGHT = 8 + 24 * 10
-"""Ten rows of tiles of 32 pixels that share 8: three blocks."""
+HEIGHT = 8 + 24 * (2 * ROWS_PER_BLOCK + 2)
+"""Rows of tiles of 32 pixels that share 8, two more than two blocks hold: three blocks."""
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
-"""Memory of a CPU run: keep freed blocks instead of handing them back to the system after every iteration.
+"""Memory on the CPU: keep freed blocks instead of handing them back to the system at once.
 
-The activations of an iteration are freed and allocated again by the next. glibc maps each large block anew and returns
-it at once, so the kernel clears the same hundreds of megabytes over and over, and a virtual machine may hand them back
-to its host in between: this made a ResNet-34 iteration three times slower (docs/benchmarks.md).
+The activations of an iteration are freed and allocated again by the next, and so are the tiles of `prepare`. glibc
+maps each large block anew and returns it at once, so the kernel clears the same hundreds of megabytes over and over,
+and a virtual machine may hand them back to its host in between: this made a ResNet-34 iteration three times slower
+(docs/benchmarks.md).
 """
 
 import ctypes

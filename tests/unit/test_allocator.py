@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from saticl.engine.allocator import keep_freed_memory
+from saticl.allocator import keep_freed_memory
 
 
 @pytest.mark.parametrize(("answer", "kept"), [(1, True), (0, False)])
