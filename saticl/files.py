@@ -35,7 +35,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The folder is made where it is missing; the suffix is kept, because some libraries choose the format by it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid4().hex[:12]}{path.suffix}")
     try:
         yield temporary

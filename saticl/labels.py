@@ -5,6 +5,12 @@ from typing import Literal
 IGNORE = 255
 """Label of pixels that no loss and no score may see."""
 
+UNLABELLED = 254
+"""Label in prepared masks where nobody has drawn a class: background, or not known, as the step is told."""
+
+MAX_CLASSES = 253
+"""Classes that a mask of one byte can hold beside these two; label 253 stays free for reading masks."""
+
 BACKGROUND = 0
 """Output index of the background, for every dataset and every step."""
 

@@ -15,10 +15,16 @@ import yaml
 from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions, UnknownName
-from saticl.labels import BACKGROUND, IGNORE
+from saticl.labels import BACKGROUND, IGNORE, MAX_CLASSES, UNLABELLED
 
 Table = NDArray[np.uint8]
 """uint8[256], from dataset label to output index: relabelling is `table[mask]`."""
+
+OldLabels = Literal["ignore", "use"]
+"""What labels of old classes are in training: hidden in the background, as the protocols demand, or used."""
+
+Unlabelled = Literal["background", "ignore"]
+"""What pixels are where nobody has drawn a class."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,10 @@ class Task:
     step: int = 0
 
     def __post_init__(self) -> None:
-        if len(self.classes) > IGNORE:
-            raise InvalidOptions(f"{len(self.classes)} classes are too many: masks of one byte hold at most {IGNORE}.")
+        if len(self.classes) > MAX_CLASSES:
+            raise InvalidOptions(
+                f"{len(self.classes)} classes are too many: masks of one byte hold at most {MAX_CLASSES}."
+            )
         self.protocol.validate(self.classes)
         if not 0 <= self.step < self.num_steps:
             valid = f"0 to {self.num_steps - 1}" if self.num_steps > 1 else "0 only"
@@ -133,31 +141,37 @@ class Task:
         first, *later = (len(group) for group in self.protocol.groups[: self.step + 1])
         return (1 + first, *later)
 
-    def train_table(self) -> Table:
+    def train_table(self, old: OldLabels = "ignore", unlabelled: Unlabelled = "background") -> Table:
         """Labels as training shows them: new classes get their index, all others are background.
 
-        255 and values that stand for no class are ignored, as in PLOP.
+        With old labels in use, old classes get their index too. Pixels where nothing was drawn are background or
+        ignored. 255 and values that stand for no class are ignored, as in PLOP.
         """
-        table = self._filled(BACKGROUND)
-        for index, name in enumerate(self.new, start=self.num_old):
+        table = self._filled(BACKGROUND, unlabelled)
+        shown = self.seen if old == "use" else self.new
+        for index, name in enumerate(shown, start=1 + len(self.seen) - len(shown)):
             table[self.classes.index(name)] = index
         return table
 
-    def eval_table(self, unseen: Literal["background", "ignore"] = "background") -> Table:
+    def eval_table(
+        self, unseen: Literal["background", "ignore"] = "background", unlabelled: Unlabelled = "background"
+    ) -> Table:
         """Labels as scoring shows them: seen classes get their index, unseen ones are background or ignored.
 
-        `background` is the convention of PLOP, `ignore` that of MiB. 255 and undefined values are ignored in both.
+        `background` is the convention of PLOP, `ignore` that of MiB. Pixels where nothing was drawn are background or
+        ignored on their own. 255 and undefined values are always ignored.
         """
-        table = self._filled(BACKGROUND if unseen == "background" else IGNORE)
+        table = self._filled(BACKGROUND if unseen == "background" else IGNORE, unlabelled)
         for index, name in enumerate(self.seen, start=1):
             table[self.classes.index(name)] = index
         if self.protocol.background is not None:
             table[self.classes.index(self.protocol.background)] = BACKGROUND
         return table
 
-    def _filled(self, value: int) -> Table:
+    def _filled(self, value: int, unlabelled: Unlabelled) -> Table:
         table = np.full(256, IGNORE, np.uint8)
         table[: len(self.classes)] = value
+        table[UNLABELLED] = BACKGROUND if unlabelled == "background" else IGNORE
         return table
 
 

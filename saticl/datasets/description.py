@@ -30,8 +30,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from saticl.errors import InvalidOptions
-from saticl.geo.palette import UNKNOWN
-from saticl.labels import Colour
+from saticl.labels import MAX_CLASSES, Colour
 from saticl.tasks import Protocol, offline
 from saticl.views import Views
 
@@ -86,7 +85,7 @@ class Description(Part):
     masks: str
     dsm: str | None = None
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
-    classes: Annotated[dict[str, Value], Field(min_length=1, max_length=UNKNOWN)]
+    classes: Annotated[dict[str, Value], Field(min_length=1, max_length=MAX_CLASSES)]
     ignore: tuple[Value, ...] = ()
     background: str | None = None
     split: SplitPart | None = None

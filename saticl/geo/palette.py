@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from saticl.labels import IGNORE, Colour
+from saticl.labels import IGNORE, MAX_CLASSES, Colour
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-UNKNOWN = 254
-"""Marks values of no class in the lookup tables; palettes hold at most 254 classes."""
+UNKNOWN = MAX_CLASSES
+"""Marks values of no class in the lookup tables, and never leaves them."""
 
 
 class Decoded(NamedTuple):

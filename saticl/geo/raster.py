@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,9 @@ def write(
     }
     # Encoded in memory, because GDAL says nothing where the disk is full when it closes a file.
     try:
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _quiet(), MemoryFile() as memory:
+        # Most tiles hold data everywhere, and settings of their own take longer than all else that is not encoding.
+        inside = nullcontext() if valid is None else rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
+        with inside, _quiet(), MemoryFile() as memory:
             with memory.open(**profile) as target:
                 if colours is not None:
                     target.write_colormap(1, dict(colours))

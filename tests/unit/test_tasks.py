@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saticl.errors import InvalidOptions, UnknownName
-from saticl.labels import BACKGROUND, IGNORE
+from saticl.labels import BACKGROUND, IGNORE, UNLABELLED
 from saticl.protocols import ISPRS, ISPRS_CLASSES
 from saticl.tasks import Protocol, Task, find_protocol, load_protocols, offline, protocol_from_dict, protocol_to_dict
 
@@ -62,7 +63,26 @@ def test_tables_are_injective_on_seen_classes_and_keep_ignored_pixels(task: Task
     for one in (table, task.train_table()):
         assert one.shape == (256,)
         assert one.dtype == np.uint8
-        assert (one[len(task.classes) :] == IGNORE).all()
+        assert (np.delete(one[len(task.classes) :], UNLABELLED - len(task.classes)) == IGNORE).all()
+
+
+@given(tasks(), st.sampled_from(["background", "ignore"]))
+def test_pixels_where_nothing_was_drawn_are_what_the_step_says(task: Task, unseen: str) -> None:
+    for table in (task.train_table, partial(task.eval_table, unseen)):
+        assert table()[UNLABELLED] == table(unlabelled="background")[UNLABELLED] == BACKGROUND  # type: ignore[operator]
+        ignored = table(unlabelled="ignore")  # type: ignore[operator]
+        assert ignored[UNLABELLED] == IGNORE
+        assert (np.flatnonzero(ignored != table()) == UNLABELLED).all()  # type: ignore[operator]
+
+
+@given(tasks())
+def test_labels_of_old_classes_are_used_on_request_only(task: Task) -> None:
+    used = task.train_table(old="use")
+
+    for index, name in enumerate(task.seen, start=1):
+        assert used[task.classes.index(name)] == index
+    for name in task.future:
+        assert used[task.classes.index(name)] == BACKGROUND
 
 
 @given(tasks())
