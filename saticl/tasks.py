@@ -44,33 +44,40 @@ class Protocol:
 
     def validate(self, classes: Sequence[str]) -> None:
         """Raises UnknownName for a class that is not there, InvalidOptions for an empty step or a double class."""
-        where = f" in the task {self.name!r}"
+        self.check()
+        for name in self._named:
+            if name not in classes:
+                raise UnknownName("class", name, classes, f" in the task {self.name!r}")
+
+    def check(self) -> None:
+        """The same without looking at the classes of any data."""
         if not self.groups or not all(self.groups):
             raise InvalidOptions(
                 f"The task {self.name!r} has a step without classes: name at least one class per step."
             )
-        named = self.foreground if self.background is None else (*self.foreground, self.background)
-        for name in named:
-            if name not in classes:
-                raise UnknownName("class", name, classes, where)
-        twice = sorted({name for name in named if named.count(name) > 1})
+        twice = sorted({name for name in self._named if self._named.count(name) > 1})
         if twice:
             raise InvalidOptions(
                 f"The task {self.name!r} names {', '.join(twice)} more than once: "
                 "a class belongs to one step, and the background to none."
             )
 
+    @property
+    def _named(self) -> tuple[str, ...]:
+        return self.foreground if self.background is None else (*self.foreground, self.background)
+
 
 @dataclass(frozen=True)
 class Task:
-    """A protocol at a step: who is new, who is old, and which output index each class has.
+    """A protocol at a step, seen through the labels of one folder: which output index each label has.
 
-    Classes of the dataset that the protocol never names count as background in training and as unseen in scoring.
-    Raises InvalidOptions when the step is out of range or a name is doubled, UnknownName for an unknown class.
+    Classes of the folder that the protocol never names count as background in training and as unseen in scoring.
+    Classes of the protocol that the folder does not know have no label there. Raises InvalidOptions when the step is
+    out of range or a name is doubled.
     """
 
     classes: tuple[str, ...]
-    """All classes of the dataset, by dataset label."""
+    """All classes of the folder, by dataset label."""
     protocol: Protocol
     step: int = 0
 
@@ -79,7 +86,7 @@ class Task:
             raise InvalidOptions(
                 f"{len(self.classes)} classes are too many: masks of one byte hold at most {MAX_CLASSES}."
             )
-        self.protocol.validate(self.classes)
+        self.protocol.check()
         if not 0 <= self.step < self.num_steps:
             valid = f"0 to {self.num_steps - 1}" if self.num_steps > 1 else "0 only"
             raise InvalidOptions(
@@ -89,6 +96,10 @@ class Task:
     def at(self, step: int) -> "Task":
         """The same protocol at another step; raises InvalidOptions when there is none."""
         return replace(self, step=step)
+
+    def among(self, classes: Sequence[str]) -> "Task":
+        """The same step, seen through the labels of another folder."""
+        return replace(self, classes=tuple(classes))
 
     @property
     def num_steps(self) -> int:
@@ -114,6 +125,11 @@ class Task:
     def future(self) -> tuple[str, ...]:
         """Classes of later steps, in learning order."""
         return self.protocol.foreground[len(self.seen) :]
+
+    @property
+    def labelled(self) -> tuple[int, ...]:
+        """Output indices of the seen classes that have a label in the folder, without the background."""
+        return tuple(index for index, name in enumerate(self.seen, start=1) if name in self.classes)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,9 +165,7 @@ class Task:
         """
         table = self._filled(BACKGROUND, unlabelled)
         shown = self.seen if old == "use" else self.new
-        for index, name in enumerate(shown, start=1 + len(self.seen) - len(shown)):
-            table[self.classes.index(name)] = index
-        return table
+        return self._shown(table, shown)
 
     def eval_table(
         self, unseen: Literal["background", "ignore"] = "background", unlabelled: Unlabelled = "background"
@@ -162,16 +176,21 @@ class Task:
         ignored on their own. 255 and undefined values are always ignored.
         """
         table = self._filled(BACKGROUND if unseen == "background" else IGNORE, unlabelled)
-        for index, name in enumerate(self.seen, start=1):
-            table[self.classes.index(name)] = index
-        if self.protocol.background is not None:
+        if self.protocol.background in self.classes:
             table[self.classes.index(self.protocol.background)] = BACKGROUND
-        return table
+        return self._shown(table, self.seen)
 
     def _filled(self, value: int, unlabelled: Unlabelled) -> Table:
         table = np.full(256, IGNORE, np.uint8)
         table[: len(self.classes)] = value
         table[UNLABELLED] = BACKGROUND if unlabelled == "background" else IGNORE
+        return table
+
+    def _shown(self, table: Table, names: Sequence[str]) -> Table:
+        """The table with the output index of these classes, where the folder has a label for them."""
+        for name in names:
+            if name in self.classes:
+                table[self.classes.index(name)] = 1 + self.seen.index(name)
         return table
 
 

@@ -65,7 +65,7 @@ def classes_without_pixels(tiles: Iterable[Tile], task: Task) -> tuple[str, ...]
 
 
 def _holds(tile: Tile, task: Task, names: Sequence[str]) -> bool:
-    return any(tile.counts[task.classes.index(name)] for name in names)
+    return any(tile.counts[task.classes.index(name)] for name in names if name in task.classes)
 
 
 def _nothing_left(tiles: Sequence[Tile], task: Task, mode: Mode) -> str:
