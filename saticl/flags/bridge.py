@@ -93,10 +93,13 @@ def _from_flags(ctx: typer.Context, known: Tree, flags: dict[str, object]) -> li
         if leaf.switch:
             settings.append(Setting(leaf.path, identifier == leaf.identifier, leaf.flag))
             continue
-        text = str(flags[identifier])
-        if text.startswith("--") and "--" + spelling(text[2:].partition("=")[0]) in names:
-            raise InvalidOptions(f"{leaf.flag} needs a value, but is followed by {text}.")
-        settings.append(Setting(leaf.path, leaf.parsed(text, leaf.flag), leaf.flag))
+        given = flags[identifier]
+        texts = [str(text) for text in given] if isinstance(given, list | tuple) else [str(given)]
+        for text in texts:
+            if text.startswith("--") and "--" + spelling(text[2:].partition("=")[0]) in names:
+                raise InvalidOptions(f"{leaf.flag} needs a value, but is followed by {text}.")
+        value = leaf.value(texts, leaf.flag) if leaf.many else leaf.parsed(texts[0], leaf.flag)
+        settings.append(Setting(leaf.path, value, leaf.flag))
     return settings
 
 
@@ -129,21 +132,26 @@ def _parameters(leaf: Leaf) -> list[Parameter]:
         rich_help_panel=leaf.panel,
         autocompletion=_completion(choices) if choices else None,
     )
-    return [_keyword(leaf.identifier, Annotated[str | None, option], None)]
+    kind = list[str] if leaf.many else str
+    return [_keyword(leaf.identifier, Annotated[kind | None, option], None)]
 
 
 def _help(leaf: Leaf) -> str:
     """The description, choices that are too long for their column, and the default."""
     choices = f" ({leaf.metavar})" if len(leaf.metavar) > METAVAR_WIDTH else ""
-    return escape(leaf.help + choices) + _default(leaf)
+    again = "; may be given several times" if leaf.many else ""
+    return escape(leaf.help + again + choices) + _default(leaf)
 
 
 def _default(leaf: Leaf) -> str:
     if leaf.required:
         return " [red]\\[required][/red]"
-    if leaf.default in (None, ""):
+    if leaf.default in (None, "", ()):
         return ""
-    shown = ("on" if leaf.default else "off") if leaf.switch else str(leaf.default)
+    if isinstance(leaf.default, tuple):
+        shown = ", ".join(str(value) for value in leaf.default)
+    else:
+        shown = ("on" if leaf.default else "off") if leaf.switch else str(leaf.default)
     return f" [dim]\\[{escape(shown)}][/dim]"
 
 

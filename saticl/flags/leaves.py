@@ -33,7 +33,9 @@ class Leaf:
     panel: str | None
     """Title of the section, None at the root."""
     forms: tuple[Mapping[str, Any], ...]
-    """What it may hold: alternatives in JSON schema."""
+    """What it may hold, or each of many values: alternatives in JSON schema."""
+    many: bool = False
+    """Whether it holds any number of values: a flag that may be repeated, a list in YAML."""
 
     @property
     def dotted(self) -> str:
@@ -69,7 +71,7 @@ class Leaf:
     @property
     def switch(self) -> bool:
         """Whether it is on or off, and thus a flag without a value."""
-        return [form.get("type") for form in self.forms] == ["boolean"]
+        return not self.many and [form.get("type") for form in self.forms] == ["boolean"]
 
     @property
     def choices(self) -> tuple[object, ...]:
@@ -98,8 +100,9 @@ class Leaf:
 
     @property
     def metavar(self) -> str:
-        """The allowed values in short: INT>=1, std|abn."""
-        return "|".join(_metavar(form) for form in self.forms if form.get("type") != "null")
+        """The allowed values in short: INT>=1, std|abn, PATH ..."""
+        one = "|".join(_metavar(form) for form in self.forms if form.get("type") != "null")
+        return f"{one} ..." if self.many else one
 
     @property
     def allowed(self) -> str:
@@ -110,8 +113,14 @@ class Leaf:
         """What pydantic should see for a value from YAML; raises InvalidOptions for an empty path.
 
         Choices are found in any case and with - or _, a number where only text is expected (the task 321) is that
-        text, and ~ in a path is the home folder.
+        text, and ~ in a path is the home folder. Where many values are allowed, one alone is a list of one.
         """
+        if not self.many:
+            return self._one(given, source)
+        values = given if isinstance(given, list | tuple) else () if given is None else (given,)
+        return tuple(self._one(value, source) for value in values)
+
+    def _one(self, given: object, source: str) -> object:
         for choice in self.choices:
             if _folded(choice) == _folded(given):
                 return choice
@@ -123,7 +132,12 @@ class Leaf:
         return str(given) if is_number and (self.is_text or self.is_path) else given
 
     def parsed(self, text: str, source: str) -> object:
-        """The same for a flag or variable, where `none` stands for YAML's null unless any text is allowed."""
+        """The same for a flag or variable, where `none` stands for YAML's null unless any text is allowed.
+
+        Many values in one text, as in a variable, stand between commas.
+        """
+        if self.many:
+            return self.value([part.strip() for part in text.split(",") if part.strip()], source)
         if text.lower() == "none" and self.optional and not self.is_text:
             return None
         return self.value(text, source)
@@ -182,7 +196,9 @@ def _leaves(model: type[BaseModel], path: Path, values: object) -> Iterator[Leaf
             yield from _leaves(kind, (*path, name), default)
             continue
         schema = properties[name]
-        yield Leaf((*path, name), default, field.description or "", panel, tuple(schema.get("anyOf", [schema])))
+        many = schema.get("type") == "array"
+        one = schema["items"] if many else schema
+        yield Leaf((*path, name), default, field.description or "", panel, tuple(one.get("anyOf", [one])), many)
 
 
 def _choices(form: Mapping[str, Any]) -> tuple[object, ...]:

@@ -128,14 +128,15 @@ def _sentences(error: ValidationError, known: Tree, chosen: Mapping[Path, Settin
             yield detail["msg"].removeprefix("Value error, ")
         elif leaf.path not in told:
             told.add(leaf.path)
-            yield _sentence(leaf, chosen.get(leaf.path))
+            yield _sentence(leaf, chosen.get(leaf.path), detail["input"])
 
 
-def _sentence(leaf: Leaf, setting: Setting | None) -> str:
+def _sentence(leaf: Leaf, setting: Setting | None, found: object) -> str:
+    """`found` is what was refused: where an option holds many values, one of them."""
     if setting is None:
         return f"{leaf.flag} is required: {leaf.help}."
-    near = get_close_matches(str(setting.value), [str(choice) for choice in leaf.choices], n=1)
-    return f"{setting.source} must be {leaf.allowed}, not {setting.value!r}.{_meant(near)}"
+    near = get_close_matches(str(found), [str(choice) for choice in leaf.choices], n=1)
+    return f"{setting.source} must be {leaf.allowed}, not {found!r}.{_meant(near)}"
 
 
 def _meant(names: list[str]) -> str:

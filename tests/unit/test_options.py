@@ -23,7 +23,8 @@ TRAIN = tree(TrainConfig)
 
 def values(leaf: Leaf) -> st.SearchStrategy[object]:
     """Valid values of an option, by what its schema allows."""
-    return st.one_of([_values(form) for form in leaf.forms])
+    one = st.one_of([_values(form) for form in leaf.forms])
+    return st.lists(one, max_size=3) if leaf.many else one
 
 
 TEXTS = st.sampled_from(["x", "6s", "321", "a b", "none", "yes", "1e3", "2026-01-01", "é: #", "-"])

@@ -49,6 +49,8 @@ def other_than_default(leaf: Leaf) -> object:
     """A valid value that the option does not have by itself, where it has any choice."""
     form = next(form for form in leaf.forms if form.get("type") != "null")
     candidates = leaf.choices or SAMPLES.get(form["type"], ("x",))
+    if leaf.many:
+        return [candidates[0], candidates[-1]]
     return next((value for value in candidates if value != leaf.default), leaf.default)
 
 
@@ -57,6 +59,8 @@ def words(leaf: Leaf, value: object, *, underscores: bool, joined: bool) -> list
     name = "--" + name[2:].replace("-", "_") if underscores else name
     if leaf.switch:
         return [name]
+    if isinstance(value, list):
+        return [word for one in value for word in ([f"{name}={one}"] if joined else [name, str(one)])]
     return [f"{name}={value}"] if joined else [name, str(value)]
 
 
@@ -93,7 +97,8 @@ def test_setting_one_option_sets_nothing_else(model: type[BaseModel], leaf: Leaf
 @pytest.mark.parametrize(("model", "leaf"), PAIRS, ids=lambda item: getattr(item, "dotted", ""))
 def test_every_option_can_come_from_the_environment(model: type[BaseModel], leaf: Leaf) -> None:
     value = other_than_default(leaf)
-    settings = from_environment({leaf.variable: str(value)}, tree(model))
+    text = ",".join(str(one) for one in value) if isinstance(value, list) else str(value)
+    settings = from_environment({leaf.variable: text}, tree(model))
     required = [
         Setting(other.path, "x", "") for other in tree(model).leaves.values() if other.required and other != leaf
     ]
