@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from saticl.labels import OldLabels, Unlabelled
 from saticl.methods.options import (
     CILOptions,
     EWCOptions,
@@ -38,7 +39,28 @@ from saticl.options import (
 class TrainConfig(FrozenOptions):
     """Learn the classes of one step, or of all steps one after another."""
 
-    data_root: Path = Field(description="folder that `prepare` wrote")
+    data_root: Path | None = Field(
+        None, description="folder that `prepare` wrote; always needed, unless the task names one folder per step"
+    )
+    extend: Path | None = Field(
+        None, description="folder of a trained step: learn new classes, named with --add, on top of it"
+    )
+    add: tuple[str, ...] = Field((), description="new class for --extend, by its name in --data-root")
+    labels_of_old: OldLabels | None = Field(
+        None,
+        description="labels of classes that earlier steps have learned. use: learn from them too; ignore: these "
+        "pixels are background (default: use with --extend, else ignore, as in the published tasks)",
+    )
+    unlabelled: Unlabelled = Field(
+        "background",
+        description="pixels where no class was drawn. background: they show none of the new classes; ignore: nothing "
+        "is known of them",
+    )
+    normalization: Literal["model", "data"] = Field(
+        "model",
+        description="mean and deviation that images are normalised with after step 0: those that the previous model "
+        "was trained with, or those of the new data",
+    )
     dataset: str | None = Field(None, description="name of the expected dataset; a folder with another one is refused")
     method: str = Field("mib", description="learning method, see `list methods`, or your own as package.module:Class")
     name: str | None = Field(None, description="name of the run (default: the method's)")
@@ -76,6 +98,11 @@ class TrainConfig(FrozenOptions):
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
     tracking: TrackingOptions = TrackingOptions()
+
+    @property
+    def old_labels(self) -> OldLabels:
+        """What becomes of labels of old classes."""
+        return self.labels_of_old or ("ignore" if self.extend is None else "use")
 
     @property
     def rotates(self) -> bool:
@@ -128,8 +155,15 @@ class TestConfig(FrozenOptions):
     """Score trained steps: old, new and all classes."""
 
     run: Path = Field(description="folder of a run: <output>/<dataset>/<task>/<name>, or of one of its steps")
-    data_root: Path | None = Field(
-        None, description="folder that `prepare` wrote (default: where the run was trained)"
+    data_root: tuple[Path, ...] = Field(
+        (),
+        description="folder that `prepare` wrote, on which all steps are scored (default: every folder that a step of "
+        "the run was trained on)",
+    )
+    unlabelled: Unlabelled = Field(
+        "background",
+        description="pixels where no class was drawn. background: they show no class that the folder labels; ignore: "
+        "they are not scored",
     )
     split: Literal["test", "val"] = Field("test", description="tiles to score")
     batch_size: Count = Field(8, description="tiles per batch, in every process")

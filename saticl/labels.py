@@ -19,3 +19,9 @@ Colour = tuple[int, int, int]
 
 Split = Literal["train", "val", "test"]
 """What a scene is for."""
+
+OldLabels = Literal["ignore", "use"]
+"""What labels of old classes are in training: hidden in the background, as the protocols demand, or used."""
+
+Unlabelled = Literal["background", "ignore"]
+"""What pixels are where nobody has drawn a class."""

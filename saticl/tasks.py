@@ -15,16 +15,10 @@ import yaml
 from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions, UnknownName
-from saticl.labels import BACKGROUND, IGNORE, MAX_CLASSES, UNLABELLED
+from saticl.labels import BACKGROUND, IGNORE, MAX_CLASSES, UNLABELLED, OldLabels, Unlabelled
 
 Table = NDArray[np.uint8]
 """uint8[256], from dataset label to output index: relabelling is `table[mask]`."""
-
-OldLabels = Literal["ignore", "use"]
-"""What labels of old classes are in training: hidden in the background, as the protocols demand, or used."""
-
-Unlabelled = Literal["background", "ignore"]
-"""What pixels are where nobody has drawn a class."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,9 @@ class Protocol:
     """Class names in learning order, one tuple per step."""
     background: str | None = None
     """The class of the dataset that index 0 stands for; None: an artificial background."""
+    folders: tuple[Path, ...] = ()
+    """The prepared folder of each step, where the steps do not share one; then each folder must know the classes of
+    its own step only."""
 
     @property
     def foreground(self) -> tuple[str, ...]:
@@ -54,6 +51,11 @@ class Protocol:
         if not self.groups or not all(self.groups):
             raise InvalidOptions(
                 f"The task {self.name!r} has a step without classes: name at least one class per step."
+            )
+        if self.folders and len(self.folders) != len(self.groups):
+            raise InvalidOptions(
+                f"The task {self.name!r} has {len(self.groups)} steps and {len(self.folders)} folders: name one "
+                "prepared folder per step, or none at all."
             )
         twice = sorted({name for name in self._named if self._named.count(name) > 1})
         if twice:
@@ -211,26 +213,39 @@ def find_protocol(
 
 
 def protocol_to_dict(protocol: Protocol) -> dict[str, object]:
-    """The protocol as plain lists for YAML and JSON, without its name."""
+    """The protocol as plain lists for YAML and JSON, without its name and its folders."""
     return {"steps": [list(group) for group in protocol.groups], "background": protocol.background}
 
 
 def protocol_from_dict(name: str, content: object) -> Protocol:
     """The inverse of `protocol_to_dict`; raises InvalidOptions for any other form."""
-    if isinstance(content, Mapping) and set(content) <= {"steps", "background"}:
-        steps, background = content.get("steps"), content.get("background")
-        if isinstance(steps, list) and all(_are_names(group) for group in steps) and _is_name_or_none(background):
-            return Protocol(name, tuple(tuple(group) for group in steps), background)
+    if isinstance(content, Mapping) and set(content) <= {"steps", "background", "folders"}:
+        steps, background, folders = (content.get(key) for key in ("steps", "background", "folders"))
+        known = _is_name_or_none(background) and (folders is None or _are_names(folders))
+        if known and isinstance(steps, list) and all(_are_names(group) for group in steps):
+            return Protocol(name, tuple(map(tuple, steps)), background, tuple(map(Path, folders or ())))
     raise InvalidOptions(
-        f"The task {name!r} has a wrong form: write it as {{steps: [[class, ...], ...], background: class}}, "
-        "where background is optional."
+        f"The task {name!r} has a wrong form: write it as {{steps: [[class, ...], ...], background: class, "
+        "folders: [prepared folder of each step, ...]}, where background and folders are optional."
     )
 
 
 def load_protocols(path: Path, classes: Sequence[str]) -> dict[str, Protocol]:
+    """The protocols of a file (see `read_protocols`) that share one folder, for a folder with these classes.
+
+    Raises UnknownName for a class that is not there.
+    """
+    protocols = {name: protocol for name, protocol in read_protocols(path).items() if not protocol.folders}
+    for protocol in protocols.values():
+        protocol.validate(classes)
+    return protocols
+
+
+def read_protocols(path: Path) -> dict[str, Protocol]:
     """Protocols of the user's own, from a YAML file {name: {steps: [[class, ...], ...], background: class}}.
 
-    Raises InvalidOptions where the file is missing or has another form, UnknownName for a class that is not there.
+    `folders` may name a prepared folder per step, seen from the folder of the file. Raises InvalidOptions where the
+    file is missing or has another form.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -242,8 +257,11 @@ def load_protocols(path: Path, classes: Sequence[str]) -> dict[str, Protocol]:
         raise InvalidOptions(f"The file of tasks {path} holds no tasks: write name: {{steps: [[class, ...], ...]}}.")
     protocols = {str(name): protocol_from_dict(str(name), entry) for name, entry in content.items()}
     for protocol in protocols.values():
-        protocol.validate(classes)
-    return protocols
+        protocol.check()
+    return {
+        name: replace(protocol, folders=tuple(path.parent / folder for folder in protocol.folders))
+        for name, protocol in protocols.items()
+    }
 
 
 def _are_names(group: object) -> bool:

@@ -1,5 +1,8 @@
 """Small prepared folders, written the way `prepare` writes them but from invented pixels."""
 
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +10,10 @@ from affine import Affine
 
 from saticl.geo import raster
 from saticl.geo.windows import Window, cores, grid
-from saticl.labels import IGNORE, Split
+from saticl.labels import IGNORE, UNLABELLED, Split
 from saticl.protocols import ISPRS, ISPRS_CLASSES
 from saticl.tasks import protocol_to_dict
-from saticl.tiles.index import Tile, write_index
+from saticl.tiles.index import Tile, read_index, write_index
 from saticl.tiles.manifest import DSM, ClassEntry, Manifest, ProtocolEntry, SceneEntry, Statistics
 
 COLOURS = ((255, 255, 255), (0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0))
@@ -107,3 +110,31 @@ def write_tile(
 def count(labels: np.ndarray) -> tuple[int, ...]:
     """Pixels per class."""
     return tuple(int((labels == label).sum()) for label in range(len(ISPRS_CLASSES)))
+
+
+def write_relabelled(source: Path, root: Path, names: Sequence[str], dataset: str = "next_year") -> Manifest:
+    """A prepared folder with the images of another, which knows these classes alone, in this order.
+
+    Where no class of them is, nobody has drawn one.
+    """
+    shutil.copytree(source, root)
+    manifest = Manifest.load(source)
+    table = np.full(256, IGNORE, np.uint8)
+    table[: len(manifest.classes)] = UNLABELLED
+    for label, name in enumerate(names):
+        table[manifest.class_names.index(name)] = label
+    rows = []
+    for tile in read_index(source):
+        mask = table[raster.read(source / str(tile.mask))[0]]
+        raster.write(root / str(tile.mask), mask[None], Affine.translation(tile.window.col, tile.window.row), None)
+        rows.append(replace(tile, counts=tuple(int((mask == label).sum()) for label in range(len(names)))))
+    write_index(root, rows)
+    known = {entry.name: entry for entry in manifest.classes}
+    scenes = tuple(
+        scene.model_copy(update={"counts": tuple(scene.counts[manifest.class_names.index(name)] for name in names)})
+        for scene in manifest.scenes
+    )
+    changes = {"dataset": dataset, "classes": tuple(known[name] for name in names), "protocols": {}, "scenes": scenes}
+    changed = manifest.model_copy(update=changes)
+    changed.save(root)
+    return changed

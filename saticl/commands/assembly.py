@@ -11,7 +11,7 @@ from saticl.engine.predictor import normalization
 from saticl.engine.step import Step
 from saticl.methods import find, load
 from saticl.methods.base import Method
-from saticl.methods.criterion import balanced_weights, build_criterion
+from saticl.methods.criterion import balanced_weights, build_criterion, with_old_labels
 from saticl.methods.rotation import Rotated
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
@@ -50,10 +50,12 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
 def build_method(plan: Plan, device: torch.device) -> Method:
     """The method, knowing what the previous step left for it."""
     config, task = plan.config, plan.task
-    weight = balanced_weights(plan.training, task).to(device) if config.class_weights == "balanced" else None
+    balanced = config.class_weights == "balanced"
+    weight = balanced_weights(plan.training, task, plan.table).to(device) if balanced else None
+    criterion = build_criterion(config.ce, weight)
     own = own_options(config)
     kind = load(config.method, faithful=getattr(own, "faithful", False))
-    method = kind(task, build_criterion(config.ce, weight), config.kd, own)
+    method = kind(task, with_old_labels(criterion) if plan.uses_old_labels else criterion, config.kd, own)
     if task.step > 0:
         state = checkpoint.load_tensors(plan.previous / METHOD_FILE)
         method.import_state(checkpoint.on_device(state, device))
@@ -83,7 +85,7 @@ def build_loaders(
         views=data.manifest.views,
         maps=method.maps,
     )
-    table, root, manifest = plan.task.train_table(), data.root, data.manifest
+    table, root, manifest = plan.table, data.root, data.manifest
     kept = read_memory(plan.previous) if plan.task.step > 0 else ()
     old_tiles, old_tables = replayed(kept, data.tiles, plan.task)
     training = TileDataset(

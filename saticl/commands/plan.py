@@ -5,15 +5,19 @@ from pathlib import Path
 
 import saticl
 from saticl.commands.prepared import Prepared, require_pixels
+from saticl.commands.stages import Stage
 from saticl.config import TrainConfig
 from saticl.engine import checkpoint
 from saticl.errors import InvalidCheckpoint, InvalidOptions
+from saticl.geo.palette import distinct_colours
+from saticl.labels import MAX_CLASSES, Colour
 from saticl.methods import find
 from saticl.runs.folder import MODEL_FILE, step_folder
 from saticl.runs.step import StepInfo, read_info
-from saticl.tasks import Task
+from saticl.tasks import Table, Task
 from saticl.tiles.index import Tile
 from saticl.tiles.loaders import by_shape
+from saticl.tiles.manifest import Manifest
 from saticl.tiles.selection import classes_without_pixels, select, split_validation
 
 
@@ -24,6 +28,8 @@ class Plan:
     config: TrainConfig
     data: Prepared
     task: Task
+    dataset: str
+    """What the run calls its dataset."""
     run: Path
     training: list[Tile]
     validation: list[Tile]
@@ -36,7 +42,18 @@ class Plan:
     @property
     def previous(self) -> Path:
         """Where the step before this one was written."""
-        return self.config.task.step_checkpoint or step_folder(self.run, self.task.step - 1)
+        named = self.config.extend or self.config.task.step_checkpoint
+        return named or step_folder(self.run, self.task.step - 1)
+
+    @property
+    def table(self) -> Table:
+        """From the labels of the folder to what this step may know of them."""
+        return self.task.train_table(self.config.old_labels, self.config.unlabelled)
+
+    @property
+    def uses_old_labels(self) -> bool:
+        """Whether the folder shows old classes, and the step may look."""
+        return self.config.old_labels == "use" and any(name in self.data.classes for name in self.task.old)
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -59,19 +76,20 @@ class Plan:
         return size
 
 
-def make_plan(config: TrainConfig, data: Prepared, task: Task, run: Path) -> Plan:
+def make_plan(stage: Stage) -> Plan:
     """Choose the tiles of a step, and those kept for validation.
 
     Raises:
         EmptySelection: no tile remains. InvalidOptions: a class of this step has no pixel in them, or images would be
             turned that the dataset does not want turned.
     """
+    config, data, task = stage.config, stage.data, stage.task
     _check_turns(config, data)
     candidates = [tile for tile in data.tiles if tile.split != "test"]
     training, validation = split_validation(candidates, config.val_size, config.seed)
     selected = select(training, task, config.task.filter_mode, config.seed)
     require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
-    return Plan(config, data, task, run, selected, by_shape(validation, data.manifest))
+    return Plan(config, data, task, stage.dataset, stage.run, selected, by_shape(validation, data.manifest))
 
 
 def _check_turns(config: TrainConfig, data: Prepared) -> None:
@@ -110,12 +128,13 @@ def describe(plan: Plan, precision: str, before: StepInfo | None) -> StepInfo:
     The previous model teaches, and this one starts from its weights: both know the pixels on its scale only.
     """
     manifest, bands, protocol = plan.data.manifest, plan.bands, plan.task.protocol
-    statistics = manifest.statistics if before is None else before
+    statistics = manifest.statistics if before is None or plan.config.normalization == "data" else before
+    colours = _colours(manifest, before)
     return StepInfo(
         version=saticl.__version__,
-        dataset=manifest.dataset,
-        classes=manifest.class_names,
-        colours=tuple(entry.colour for entry in manifest.classes),
+        dataset=plan.dataset,
+        classes=tuple(colours),
+        colours=tuple(colours.values()),
         protocol_name=protocol.name,
         groups=protocol.groups,
         background=protocol.background,
@@ -127,4 +146,15 @@ def describe(plan: Plan, precision: str, before: StepInfo | None) -> StepInfo:
         std=statistics.std[: len(bands)],
         image_size=plan.image_size,
         precision=precision,
+        ground_size=manifest.ground_size if before is None else before.ground_size,
     )
+
+
+def _colours(manifest: Manifest, before: StepInfo | None) -> dict[str, Colour]:
+    """Classes by name: those that the previous step knows keep their colours, and no new one takes one of them."""
+    known = {} if before is None else dict(zip(before.classes, before.colours, strict=True))
+    for entry in manifest.classes:
+        if entry.name not in known:
+            free = (one for one in distinct_colours(MAX_CLASSES) if one not in known.values())
+            known[entry.name] = next(free) if entry.colour in known.values() else entry.colour
+    return known

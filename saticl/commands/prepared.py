@@ -16,6 +16,9 @@ from saticl.tiles.loaders import by_shape
 from saticl.tiles.manifest import Manifest
 from saticl.tiles.selection import split_validation
 
+FAR_RESOLUTION = 1.25
+"""Factor by which the ground per pixel may differ without a word."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -76,46 +79,54 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
     return Prepared(root, manifest, read_index(root))
 
 
-def require_same_data(data: Prepared, finished: Finished) -> None:
-    """Refuse data with other classes or bands than the checkpoint's.
+def require_same_bands(data: Prepared, finished: Finished) -> None:
+    """Refuse data that the network of a step cannot read.
 
     Raises:
         InvalidOptions: naming the difference.
     """
-    info = finished.info
-    if data.manifest.class_names != info.classes or data.bands(len(info.bands)) != info.bands:
+    wanted, found = finished.info.bands, data.manifest.bands
+    if found[: len(wanted)] != wanted:
         raise InvalidOptions(
-            f"{finished.folder} was trained on the bands {', '.join(info.bands)} and the classes "
-            f"{', '.join(info.classes)}; {data.root} holds {', '.join(data.manifest.bands)} and "
-            f"{', '.join(data.manifest.class_names)}: choose another --data-root."
+            f"The model in {finished.folder} reads the bands {', '.join(wanted)}, but {data.root} holds "
+            f"{', '.join(found)}: prepare the imagery with the same bands, in the same order, or choose another "
+            "--data-root."
         )
 
 
-def warn_of_drift(data: Prepared, info: StepInfo) -> None:
+def warn_of_drift(data: Prepared, info: StepInfo, normalization: str = "model") -> None:
     """Print a warning if the pixels of a folder are far from those that a network is normalised for, band by band."""
+    if normalization == "data":
+        return
     statistics = data.manifest.statistics
     far = far_bands(info.bands, info.mean, info.std, statistics.mean, statistics.std)
     if far:
         console.print(
             f"[yellow]Warning:[/] the pixel values of {data.root} are far from those of step 0: "
             f"{'; '.join(map(str, far))}. All steps use the mean and deviation of step 0, so scores may be low. "
-            "Check bands, units and brightness.",
+            "Check bands, units and brightness. If they are right, train with --normalization data.",
+            highlight=False,
+        )
+
+
+def warn_of_resolution(data: Prepared, info: StepInfo) -> None:
+    """Print a warning if a pixel of a folder covers more or less ground than those that a network was trained on."""
+    ours, theirs = data.manifest.ground_size, info.ground_size
+    if ours and theirs and not 1 / FAR_RESOLUTION <= ours / theirs <= FAR_RESOLUTION:
+        console.print(
+            f"[yellow]Warning:[/] a pixel of {data.root} covers {ours:.3g} m of ground, one of step 0 {theirs:.3g} m: "
+            f"things look larger or smaller than the model knows them. `prepare --gsd {theirs:.3g}` gives tiles of "
+            "the same resolution.",
             highlight=False,
         )
 
 
 def scored_tiles(data: Prepared, split: str, val_size: float, seed: int) -> list[Tile]:
-    """All tiles of the split, with any classes.
-
-    Raises:
-        InvalidOptions: the dataset has none.
-    """
+    """All tiles of the split, with any classes."""
     if split == "test":
         tiles = [tile for tile in data.tiles if tile.split == "test"]
     else:
         _, tiles = split_validation([tile for tile in data.tiles if tile.split != "test"], val_size, seed)
-    if not tiles:
-        raise InvalidOptions(f"{data.root} has no {split} tiles: choose another --split.")
     return by_shape(tiles, data.manifest)
 
 

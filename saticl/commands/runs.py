@@ -11,6 +11,7 @@ from saticl.runs.trained import CONFIG_FILE, dotted, read_options
 CHANGEABLE = {
     "comment",
     "data_root",
+    "extend",
     "output_folder",
     "task.step_checkpoint",
     "trainer.resume",

@@ -8,11 +8,11 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from saticl.commands.overview import show_restricted, write_overview
-from saticl.commands.prepared import open_prepared, require_same_data, scored_tiles, warn_of_drift
-from saticl.commands.runs import trained_config
+from saticl.commands.prepared import Prepared, warn_of_drift, warn_of_resolution
+from saticl.commands.scored import scored_folders, scored_on
 from saticl.config import TestConfig
 from saticl.display.console import console
-from saticl.display.figures import class_scores_figure, confusion_figure, display_image, panels_figure
+from saticl.display.figures import PanelRow, class_scores_figure, confusion_figure, display_image, panels_figure
 from saticl.display.tables import score_table
 from saticl.engine import scoring
 from saticl.engine.device import leave_together
@@ -36,14 +36,22 @@ class Scoring:
     config: TestConfig
     finished: Finished
     predictor: Predictor
-    on: ScoredTiles
+    on: list[ScoredTiles]
+    keeps: bool
+    """Whether the results are written into the step's folder: not into that of another run."""
+
+    @property
+    def tiles(self) -> str:
+        """What the tables call the tiles."""
+        names = " and ".join(str(on.root) for on in self.on)
+        return f"{self.config.split} tiles" + (f" of {names}" if len(self.on) > 1 or self.config.data_root else "")
 
 
 def test(config: TestConfig) -> None:
     """Score one step of a run, or all of them, and print and write the results beside the checkpoints.
 
     Raises:
-        SaticlError: no such run or step, or other data than it was trained on.
+        SaticlError: no such run or step, or data on which it cannot be scored.
     """
     steps = find_steps(config.run, config.task.step)
     whole = config.task.step == "all" and not is_finished(config.run)
@@ -51,8 +59,9 @@ def test(config: TestConfig) -> None:
         raise InvalidOptions("--joint compares whole runs: give the folder of a run as --run, and --task.step all.")
     joint = None if config.joint is None else find_joint(config.joint, steps[-1].info)
     accelerator = scoring_accelerator()
-    tested = [test_step(open_step(config, finished, accelerator)) for finished in steps]
-    beside = None if joint is None else count(open_step(config, joint, accelerator))  # its folder stays as it is
+    folders = scored_folders(config, steps[-1], accelerator.is_main_process)
+    tested = [test_step(open_step(config, finished, folders, accelerator)) for finished in steps]
+    beside = None if joint is None else count(open_step(config, joint, folders, accelerator))
     if accelerator.is_main_process and config.restricted:
         show_restricted(tested)
     if accelerator.is_main_process and whole:
@@ -60,20 +69,21 @@ def test(config: TestConfig) -> None:
     leave_together(accelerator)
 
 
-def open_step(config: TestConfig, finished: Finished, accelerator: Accelerator) -> Scoring:
+def open_step(
+    config: TestConfig, finished: Finished, folders: Sequence[Prepared], accelerator: Accelerator
+) -> Scoring:
     """A finished step, and the tiles that it is scored on.
 
     Raises:
-        SaticlError: other data than it was trained on, no tiles in that split, or weights that cannot be used.
+        SaticlError: see `scored_on`; or weights that cannot be used.
     """
-    trained = trained_config(finished.folder)
-    data = open_prepared(config.data_root or trained.data_root, finished.info.dataset)
-    require_same_data(data, finished)
+    on = scored_on(config, finished, folders)
     if accelerator.is_main_process:
-        warn_of_drift(data, finished.info)
-    tiles = scored_tiles(data, config.split, trained.val_size, trained.seed)
-    on = ScoredTiles(data.root, data.manifest, tiles, config.task.unseen, config.batch_size, config.num_workers)
-    return Scoring(config, finished, Predictor.open(finished.folder, accelerator), on)
+        for data in folders:
+            warn_of_drift(data, finished.info)
+            warn_of_resolution(data, finished.info)
+    own = finished.folder.parent.resolve() == config.run.resolve() or is_finished(config.run)
+    return Scoring(config, finished, Predictor.open(finished.folder, accelerator), on, own)
 
 
 def test_step(scoring_of: Scoring) -> Tested:
@@ -81,12 +91,14 @@ def test_step(scoring_of: Scoring) -> Tested:
     config, info = scoring_of.config, scoring_of.finished.info
     tested = count(scoring_of, step_ranges(info.task.head_sizes) if config.restricted else ())
     if scoring_of.predictor.accelerator.is_main_process:
-        console.print(score_table(tested.scores, info.task, f"step {info.step}: {config.split} tiles, full truth"))
-        write_results(scoring_of, tested)
-        if config.panels > 0:
-            draw_panels(scoring_of)
+        title = f"step {info.step}: {scoring_of.tiles}, full truth"
+        console.print(score_table(tested.scores, info.task, title))
+        if scoring_of.keeps:
+            write_results(scoring_of, tested)
+            if config.panels > 0:
+                draw_panels(scoring_of)
         console.print(f"[dim]{scoring_of.finished.folder}[/]")
-    if config.predictions:
+    if config.predictions and scoring_of.keeps:
         write_predictions(scoring_of)
     return tested
 
@@ -102,42 +114,59 @@ def write_results(scoring_of: Scoring, tested: Tested) -> None:
     """JSON and figures of one step."""
     folder, split, predictor = scoring_of.finished.folder, scoring_of.config.split, scoring_of.predictor
     scores, matrix, figures = tested.scores, tested.matrix, folder / "figures"
-    write_scores(folder, split, scores, matrix, scoring_of.on.unseen)
+    data = [str(on.root) for on in scoring_of.on]
+    write_scores(folder, split, scores, matrix, scoring_of.config.task.unseen, data)
     confusion_figure(matrix, scores.names, figures / f"confusion-{split}.png")
     class_scores_figure(scores, predictor.colours, predictor.task.new, figures / f"classes-{split}.png")
 
 
 def draw_panels(scoring_of: Scoring) -> None:
-    """Image, truth, previous step, this step and errors of a few tiles spread over the scenes."""
-    finished, predictor, on = scoring_of.finished, scoring_of.predictor, scoring_of.on
-    number = min(scoring_of.config.panels, len(on.tiles))
-    places = np.linspace(0, len(on.tiles) - 1, number).round().astype(int)
-    chosen = replace(on, tiles=[on.tiles[place] for place in places])
-    before: list[NDArray[np.uint8] | None] = [None] * number
-    if is_finished(finished.previous):
-        earlier = Predictor.open(finished.previous, predictor.accelerator)
-        before = [one.predicted for one in scoring.maps(earlier, chosen)]
+    """Image, truth, previous step, this step and errors of a few tiles spread over the scenes of all folders."""
+    finished, predictor = scoring_of.finished, scoring_of.predictor
+    previous = finished.previous
+    earlier = None if previous is None else Predictor.open(previous.folder, predictor.accelerator)
     rows = [
-        (
-            display_image(raster.read(on.image(tile)), predictor.bands),
-            truth,
-            predicted,
-            previous,
-        )
-        for (tile, predicted, truth), previous in zip(scoring.maps(predictor, chosen), before, strict=True)
+        row for on in spread(scoring_of.on, scoring_of.config.panels) for row in panel_rows(predictor, earlier, on)
     ]
     path = finished.folder / "figures" / f"panels-{scoring_of.config.split}.png"
     panels_figure(rows, predictor.names, predictor.colours, path)
 
 
+def spread(folders: Sequence[ScoredTiles], number: int) -> list[ScoredTiles]:
+    """This many tiles at equal distances in the list of all tiles of all folders."""
+    ends = np.cumsum([len(on.tiles) for on in folders])
+    places = np.linspace(0, ends[-1] - 1, min(number, ends[-1])).round().astype(int)
+    starts = [0, *ends[:-1].tolist()]
+    return [
+        replace(on, tiles=[on.tiles[place - start] for place in places if start <= place < end])
+        for on, start, end in zip(folders, starts, ends.tolist(), strict=True)
+    ]
+
+
+def panel_rows(predictor: Predictor, earlier: Predictor | None, on: ScoredTiles) -> list[PanelRow]:
+    """What the figure shows of these tiles, without the previous step where there is none."""
+    before: list[NDArray[np.uint8] | None] = [None] * len(on.tiles)
+    if earlier is not None:
+        before = [one.predicted for one in scoring.maps(earlier, on)]
+    return [
+        (display_image(raster.read(on.image(tile)), predictor.bands), truth, predicted, previous)
+        for (tile, predicted, truth), previous in zip(scoring.maps(predictor, on), before, strict=True)
+    ]
+
+
 def write_predictions(scoring_of: Scoring) -> None:
-    """The class map of every tile as GeoTIFF with the tile's place on the ground and a colour table."""
-    predictor, on = scoring_of.predictor, scoring_of.on
+    """The class map of every tile as GeoTIFF with the tile's place on the ground and a colour table.
+
+    With several folders, those of each go to a folder of its number.
+    """
+    predictor, several = scoring_of.predictor, len(scoring_of.on) > 1
     accelerator = predictor.accelerator
     folder = scoring_of.finished.folder / f"predictions-{scoring_of.config.split}"
     table = dict(enumerate(predictor.colours))
-    for tile, predicted, _ in scoring.maps(predictor, on, accelerator.process_index, accelerator.num_processes):
-        with raster.opened(on.image(tile)) as source:
-            place = source.transform, source.crs
-        path = folder / f"{tile.id.replace('/', '_')}.tif"
-        raster.write(path, predicted[None], *place, nodata=IGNORE, colours=table)
+    for number, on in enumerate(scoring_of.on):
+        target = folder / str(number) if several else folder
+        for tile, predicted, _ in scoring.maps(predictor, on, accelerator.process_index, accelerator.num_processes):
+            with raster.opened(on.image(tile)) as source:
+                place = source.transform, source.crs
+            path = target / f"{tile.id.replace('/', '_')}.tif"
+            raster.write(path, predicted[None], *place, nodata=IGNORE, colours=table)

@@ -8,8 +8,9 @@ from rich.table import Table
 from saticl.commands.assembly import build_step
 from saticl.commands.claim import claimed
 from saticl.commands.plan import Plan, describe, make_plan, previous_info
-from saticl.commands.prepared import Prepared, open_prepared, warn_of_drift
-from saticl.commands.runs import already_finished, run_folder
+from saticl.commands.prepared import warn_of_drift, warn_of_resolution
+from saticl.commands.runs import already_finished
+from saticl.commands.stages import Stage, stages
 from saticl.config import TrainConfig
 from saticl.display.console import console, epoch_line
 from saticl.display.figures import curves_figure
@@ -20,7 +21,6 @@ from saticl.engine.predictor import Predictor
 from saticl.engine.scoring import ScoredTiles
 from saticl.engine.seed import seed_everything
 from saticl.engine.step import Step
-from saticl.errors import InvalidOptions
 from saticl.files import write_atomically
 from saticl.methods import find
 from saticl.metrics.scores import Scores, score, score_groups
@@ -30,7 +30,6 @@ from saticl.runs.memory import read_memory, write_memory
 from saticl.runs.scores import write_scores
 from saticl.runs.step import StepInfo
 from saticl.runs.trained import CONFIG_FILE
-from saticl.tasks import Task
 from saticl.tracking.mlflow_tracker import Status, open_tracker
 
 
@@ -40,31 +39,26 @@ def train(config: TrainConfig) -> None:
     Raises:
         SaticlError: anything the user can correct; nothing is written before the options are known to be right.
     """
-    data = open_prepared(config.data_root, config.dataset)
-    first = data.task(config.task.name, 0, config.task.protocols)
-    if config.task.step == "all" and config.task.step_checkpoint is not None:
-        raise InvalidOptions("--task.step all starts from step 0: leave out --task.step-checkpoint, or name one step.")
-    steps = range(first.num_steps) if config.task.step == "all" else [config.task.step]
-    tasks = [first.at(step) for step in steps]
+    steps = stages(config)
     accelerator = make_accelerator(config.trainer, config.model)
-    for task in tasks:
-        train_step(config, data, task, accelerator)
+    for stage in steps:
+        train_step(stage, accelerator)
         accelerator.free_memory()
     leave_together(accelerator)
 
 
-def train_step(config: TrainConfig, data: Prepared, task: Task, accelerator: Accelerator) -> None:
+def train_step(stage: Stage, accelerator: Accelerator) -> None:
     """Train one step from the previous one's folder and leave a finished folder behind."""
-    config = config.model_copy(update={"task": config.task.model_copy(update={"step": task.step})})
-    run = run_folder(config, data.manifest.dataset)
-    plan = make_plan(config, data, task, run)
+    config, task = stage.config, stage.task
+    plan = make_plan(stage)
     if already_finished(plan.folder, config):
         say(accelerator, f"step {task.step} is finished already: {plan.folder}")
         return
     before = previous_info(plan)
     info = describe(plan, accelerator.mixed_precision, before)
     if before is not None and accelerator.is_main_process:
-        warn_of_drift(data, before)
+        warn_of_drift(plan.data, before, config.normalization)
+        warn_of_resolution(plan.data, before)
     seed_everything(config.seed, task.step)
     step = build_step(plan, accelerator, info)
     with claimed(plan.folder, accelerator, lambda: already_finished(plan.folder, config)) as finished:
@@ -114,8 +108,16 @@ def finish(plan: Plan, info: StepInfo, step: Step) -> Scores:
     accelerator, folder, trainer = step.accelerator, plan.folder, plan.config.trainer
     checkpoint.require_finite(step.student.state_dict(), folder / MODEL_FILE)
     predictor, data = Predictor.of(step.student, info, accelerator), plan.data
-    on = ScoredTiles(data.root, data.manifest, plan.validation, "background", trainer.batch_size, trainer.num_workers)
-    (matrix,) = scoring.count(predictor, on)
+    on = ScoredTiles(
+        data.root,
+        data.manifest,
+        plan.validation,
+        "background",
+        plan.config.unlabelled,
+        trainer.batch_size,
+        trainer.num_workers,
+    )
+    (matrix,) = scoring.count(predictor, [on])
     scores = score(matrix, info.task.names, score_groups(info.task.head_sizes))
     if accelerator.is_main_process:
         write_scores(folder, "val", scores, matrix)
@@ -145,6 +147,7 @@ def step_summary(plan: Plan) -> Table:
         "task": f"{task.protocol.name}, step {task.step} of {task.num_steps - 1}",
         "new classes": ", ".join(task.new),
         "old classes": ", ".join(task.old) or "-",
+        "data": str(plan.data.root),
         "method": find(config.method).name + (" + rotation distillation" if config.rotates else ""),
         "tiles": tiles,
         "folder": str(plan.folder),

@@ -15,7 +15,10 @@ def percent(value: float) -> str:
 
 
 def score_table(scores: Scores, task: Task, title: str) -> Table:
-    """Classes in learning order, then the means over old, new and all, with and without background."""
+    """Classes in learning order, then the means over old, new and all, with and without background.
+
+    A class without ground truth has dashes, also where it was predicted: nothing says whether it is there.
+    """
     table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("class")
     table.add_column("step", justify="right")
@@ -29,7 +32,7 @@ def score_table(scores: Scores, task: Task, title: str) -> Table:
         table.add_row(
             name,
             "" if index == 0 else str(steps[index]),
-            *(percent(float(column[index])) for column in numbers),
+            *(percent(float(column[index]) if classes.support[index] else math.nan) for column in numbers),
             f"{int(classes.support[index]):,}",
             end_section=index == len(scores.names) - 1,
             style="bold" if name in task.new else None,

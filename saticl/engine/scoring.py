@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from saticl.engine.evaluate import Restricted, total
 from saticl.engine.predictor import Predictor
+from saticl.labels import Unlabelled
 from saticl.metrics.confusion import Confusion
+from saticl.metrics.labelled import Counts, add_counts, judged, where_labelled
 from saticl.runs.scores import Unseen
+from saticl.tasks import Task
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
 from saticl.tiles.loaders import EvaluationLoader, evaluation_loader
@@ -28,6 +31,8 @@ class ScoredTiles:
     tiles: Sequence[Tile]
     unseen: Unseen
     """What pixels of classes of later steps count as."""
+    unlabelled: Unlabelled
+    """What pixels count as where no class was drawn."""
     batch_size: int
     num_workers: int
 
@@ -35,25 +40,36 @@ class ScoredTiles:
         """The file of a tile's image."""
         return self.manifest.locate(self.root, tile.image)
 
+    def task(self, by: Predictor) -> Task:
+        """What a step has learned, seen through the labels of this folder."""
+        return by.task.among(self.manifest.class_names)
+
     def loader(self, by: Predictor, owned: bool, rank: int = 0, world: int = 1) -> EvaluationLoader:
         """This rank's tiles with the labels of all classes seen so far; `owned`: of every pixel of a scene once."""
-        table, channels = by.task.eval_table(self.unseen), len(by.bands)
+        table, channels = self.task(by).eval_table(self.unseen, self.unlabelled), len(by.bands)
         dataset = TileDataset(self.root, self.tiles, table, self.manifest, channels, owned=owned, fill=by.info.mean)
         return evaluation_loader(dataset, self.batch_size, self.num_workers, rank, world)
 
 
-def count(predictor: Predictor, on: ScoredTiles, groups: Sequence[range] = ()) -> list[NDArray[np.int64]]:
-    """Confusion matrix [K, K], rows truth, over all pixels of the tiles, each pixel of a scene once, in one pass.
+def count(predictor: Predictor, folders: Sequence[ScoredTiles], groups: Sequence[range] = ()) -> list[Counts]:
+    """Counts of every pixel of the tiles, each pixel of a scene once, over all folders and processes, in one pass.
 
-    Behind it one for each group of output indices among themselves (`Restricted`). Over all processes.
+    The first is the confusion matrix, rows truth (`where_labelled` says what a folder that does not label all classes
+    gives), those behind it are of each group of output indices among themselves (`Restricted`).
     """
+    counted = [_count(predictor, on, groups) for on in folders]
+    return [add_counts(matrices) for matrices in zip(*counted, strict=True)]
+
+
+def _count(predictor: Predictor, on: ScoredTiles, groups: Sequence[range]) -> list[Counts]:
     accelerator = predictor.accelerator
     counts, restricted = Confusion(predictor.task.num_seen, predictor.device), Restricted(groups, predictor.device)
     loader = on.loader(predictor, True, accelerator.process_index, accelerator.num_processes)
     for output, target in predictor.outputs(loader):
         counts.update(predictor.method.classes(output), target)
         restricted.update(output.logits, target)
-    return [total(one, accelerator) for one in (counts, *restricted.counts)]
+    whole, *parts = (total(one, accelerator) for one in (counts, *restricted.counts))
+    return [where_labelled(whole, on.task(predictor).labelled), *parts]
 
 
 class TileMap(NamedTuple):
@@ -62,6 +78,7 @@ class TileMap(NamedTuple):
     tile: Tile
     predicted: NDArray[np.uint8]
     truth: NDArray[np.uint8]
+    """IGNORE where the labels of the folder cannot judge what was predicted."""
 
 
 def maps(predictor: Predictor, on: ScoredTiles, rank: int = 0, world: int = 1) -> Iterator[TileMap]:
@@ -69,11 +86,12 @@ def maps(predictor: Predictor, on: ScoredTiles, rank: int = 0, world: int = 1) -
 
     Tiles at the edge of a scene that is smaller than a tile are padded for the network; their maps are not.
     """
-    mine = iter(on.tiles[rank::world])
+    mine, labelled = iter(on.tiles[rank::world]), on.task(predictor).labelled
     for output, target in predictor.outputs(on.loader(predictor, False, rank, world)):
         classes = predictor.method.classes(output).to(torch.uint8)
         pairs = zip(classes.cpu().numpy(), target.cpu().numpy(), strict=True)
         for predicted, truth in pairs:
             tile = next(mine)
             own = slice(tile.window.height), slice(tile.window.width)
-            yield TileMap(tile, predicted[own], truth[own].astype(np.uint8))
+            known = judged(truth[own].astype(np.uint8), predicted[own], labelled, predictor.task.num_seen)
+            yield TileMap(tile, predicted[own], known)

@@ -1,21 +1,27 @@
-"""What only `train` knows: the method's own defaults, and options that the chosen method does not read."""
+"""What only `train` knows: defaults of the method and of a step that is extended, and options that nobody reads."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path as FilePath
 
 from saticl.config import TrainConfig
 from saticl.errors import InvalidOptions
 from saticl.flags.leaves import Path, tree
 from saticl.flags.resolve import Setting, resolve
 from saticl.methods import GATED, METHODS, MethodSpec, find
+from saticl.runs.folder import MODEL_FILE
+from saticl.runs.step import read_info
+
+NETWORK_OPTIONS = ("encoder", "decoder", "output_stride", "act", "norm", "dropout", "dropout2d")
+"""Options of `model` that a network keeps for all its steps."""
 
 
 def resolve_training(settings: Sequence[Setting]) -> TrainConfig:
-    """The tree of `train`: the chosen method's defaults stand below everything the user set.
+    """The tree of `train`: defaults of the method and of the step that is extended stand below what the user set.
 
     Raises InvalidOptions for bad values and for options that the method does not read, UnknownName for the method.
     """
     spec = _chosen_method(settings)
-    config = resolve(TrainConfig, [*_own_defaults(spec), *settings])
+    config = resolve(TrainConfig, [*_own_defaults(spec), *_of_extended(settings), *settings])
     _refuse_unread(config, spec, settings)
     return config
 
@@ -29,6 +35,21 @@ def _own_defaults(spec: MethodSpec) -> list[Setting]:
     return [
         Setting(tuple(name.split(".")), value, f"{name}, by default of {spec.name},")
         for name, value in spec.defaults.items()
+    ]
+
+
+def _of_extended(settings: Iterable[Setting]) -> list[Setting]:
+    """The network of the step that --extend names: the next step goes on with it."""
+    named = [str(setting.value) for setting in settings if setting.path == ("extend",) and setting.value is not None]
+    if not named:
+        return []
+    place = FilePath(named[-1])
+    file = place if place.name == MODEL_FILE else place / MODEL_FILE
+    if not file.is_file():  # which is said where the options are used
+        return []
+    model = read_info(file).model.model_dump(mode="json")
+    return [
+        Setting(("model", name), model[name], f"model.{name} of {place}") for name in NETWORK_OPTIONS if name in model
     ]
 
 

@@ -165,6 +165,14 @@ def parse_crs(text: str) -> CRS:
         ) from error
 
 
+def crs_of(text: str | None) -> CRS | None:
+    """The coordinate system that a manifest names; None where it names none, or none that exists."""
+    try:
+        return None if text is None else CRS.from_user_input(text)
+    except ValueError:
+        return None
+
+
 @contextmanager
 def environment() -> Iterator[None]:
     """GDAL settings for reading whole scenes: bounded cache, and damaged JPEGs are errors instead of grey pixels."""

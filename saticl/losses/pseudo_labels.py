@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from saticl.labels import IGNORE
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.precision import full_precision
 from saticl.types import Labels, Logits
 
@@ -25,9 +25,9 @@ def old_labels(target: Labels, old_logits: Logits, confident: Tensor) -> Labels:
     """Labels in which background pixels carry the teacher's class where `confident`, and IGNORE elsewhere.
 
     Args:
-        target: [B, H, W] with new classes, background and IGNORE; new classes and IGNORE stay.
+        target: [B, H, W]; classes and IGNORE stay.
         old_logits: [B, num_old, H, W].
         confident: bool [B, H, W].
     """
     said = old_logits.argmax(1).where(confident, IGNORE)
-    return said.where(target < old_logits.shape[1], target)
+    return said.where(target == BACKGROUND, target)

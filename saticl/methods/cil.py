@@ -14,7 +14,7 @@ hides old classes, is what is unlabelled, and at step 0 background is a class. D
 the previous model; in the published code every step trains a network from ImageNet weights.
 """
 
-from saticl.labels import IGNORE
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses import unlabelled_distillation
 from saticl.methods.base import Method
 from saticl.methods.options import CILOptions
@@ -40,4 +40,4 @@ class CIL(Method):
 
     def new_only(self, target: Labels) -> Labels:
         """Labels without background."""
-        return target.masked_fill(target < self.task.num_old, IGNORE)
+        return target.masked_fill(target == BACKGROUND, IGNORE)

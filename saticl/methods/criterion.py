@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saticl.labels import IGNORE
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses import cross_entropy, focal, tanimoto, tversky
 from saticl.methods.base import Criterion
 from saticl.options import CEOptions
-from saticl.tasks import Task
+from saticl.tasks import Table, Task
 from saticl.tiles.index import Tile
+from saticl.types import Labels, Logits, Scalar
 
 
 def build_criterion(options: CEOptions, weight: Tensor | None = None) -> Criterion:
@@ -28,14 +29,33 @@ def build_criterion(options: CEOptions, weight: Tensor | None = None) -> Criteri
             return partial(cross_entropy, weight=weight)
 
 
-def balanced_weights(tiles: Sequence[Tile], task: Task) -> Tensor:
+def with_old_labels(criterion: Criterion) -> Criterion:
+    """The loss for labels in which some old classes are named.
+
+    Where background and old classes are seen as one, a pixel labelled as one of the old classes still counts with the
+    probability of that class. Both parts are means that count with their share of the labelled pixels, so that without
+    such labels nothing changes.
+    """
+
+    def of(logits: Logits, target: Labels, num_old: int = 1) -> Scalar:
+        if num_old == 1:
+            return criterion(logits, target)
+        is_old = (target > BACKGROUND) & (target < num_old)
+        share = is_old.sum() / (target != IGNORE).sum().clamp(min=1)
+        hidden = criterion(logits, target.masked_fill(is_old, IGNORE), num_old)
+        named = criterion(logits, target.masked_fill(~is_old, IGNORE))
+        return (1 - share) * hidden + share * named
+
+    return of
+
+
+def balanced_weights(tiles: Sequence[Tile], task: Task, table: Table) -> Tensor:
     """Weights [K] that fall with the square root of a label's pixels, as the step's labels show them.
 
     Old classes hide in the background and are no label of this step, so nothing is known of their pixels: their weight
     is 1. It counts where a method labels old classes itself (PLOP, LGKD, HCISS). Over the labelled pixels the weights
     average 1, so that the learning rate keeps its meaning.
     """
-    table = task.train_table()
     pixels = np.zeros(task.num_seen)
     for label in range(len(task.classes)):
         if table[label] != IGNORE:

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from saticl.errors import InvalidCheckpoint
-from saticl.labels import IGNORE
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses import fold_new, local_pod_distance, normalised_entropy, old_labels
 from saticl.methods.base import Criterion, Method, Network
 from saticl.methods.options import PLOPOptions
@@ -65,7 +65,7 @@ class PLOP(Method):
         for batch in batches:
             logits = teacher(batch.image).logits
             bins = (self.uncertainty(logits) * num_bins).long().clamp(max=num_bins - 1)
-            places = (logits.argmax(1) * num_bins + bins)[batch.target < num_old]
+            places = (logits.argmax(1) * num_bins + bins)[batch.target == BACKGROUND]
             counts += torch.bincount(places, minlength=num_old * num_bins)
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(counts)
@@ -76,7 +76,7 @@ class PLOP(Method):
         uncertainty, said = self.uncertainty(old_logits), old_logits.argmax(1)
         confident = uncertainty < self.thresholds[said]
         labels = old_labels(target, old_logits, confident)
-        hidden = target < self.task.num_old
+        hidden = target == BACKGROUND
         sure, background = (mask.sum((1, 2)) for mask in (hidden & confident, hidden))
         factors = torch.where(background > 0, sure / background.clamp(min=1), 1)
         summed = [

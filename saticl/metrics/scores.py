@@ -87,9 +87,12 @@ class Scores:
 
 
 def class_scores(matrix: ArrayLike) -> ClassScores:
-    """IoU, F1, precision and recall of every class of a confusion matrix [K, K], rows truth."""
+    """IoU, F1, precision and recall of every class of a confusion matrix [K, K], rows truth, or [K + 1, K].
+
+    What the further row of `metrics/labelled.py` holds was predicted wrongly and is the truth of no class.
+    """
     counts = np.asarray(matrix, dtype=np.int64)
-    hits, support, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    hits, support, predicted = counts.diagonal(), _true(counts).sum(axis=1), counts.sum(axis=0)
     union = support + predicted - hits
     occurs = union > 0
 
@@ -107,7 +110,7 @@ def class_scores(matrix: ArrayLike) -> ClassScores:
 
 
 def score(matrix: ArrayLike, names: Sequence[str], groups: Mapping[str, Sequence[int]]) -> Scores:
-    """Score a confusion matrix [K, K], rows truth.
+    """Score a confusion matrix [K, K] or [K + 1, K], rows truth.
 
     Args:
         matrix: pixel counts by truth and prediction.
@@ -120,7 +123,7 @@ def score(matrix: ArrayLike, names: Sequence[str], groups: Mapping[str, Sequence
         names=tuple(names),
         classes=classes,
         groups={name: _group_scores(counts, classes, indices) for name, indices in groups.items()},
-        accuracy=_share(int(counts.trace()), int(counts.sum())),
+        accuracy=_share(int(counts.trace()), int(_true(counts).sum())),
     )
 
 
@@ -154,6 +157,11 @@ def _group_scores(counts: NDArray[np.int64], classes: ClassScores, group: Sequen
     hits = int(counts.diagonal()[indices].sum())
     either = int(counts[indices].sum() + counts[:, indices].sum())
     return GroupScores(_mean(classes.iou[true]), _mean(classes.f1[true]), _share(2 * hits, either))
+
+
+def _true(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows that are the truth of a class."""
+    return counts[: counts.shape[1]]
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from saticl.errors import InvalidCheckpoint
 from saticl.runs.step import StepInfo, read_info
+from saticl.runs.trained import CONFIG_FILE, dotted, read_options
 
 MODEL_FILE = "model.safetensors"
 METHOD_FILE = "method.safetensors"
@@ -33,9 +34,21 @@ class Finished:
         return self.folder / MODEL_FILE
 
     @property
-    def previous(self) -> Path:
-        """Where the step before it lies, if it was trained in the same run."""
-        return step_folder(self.folder.parent, self.step - 1)
+    def previous(self) -> "Finished | None":
+        """The step before it: where its options say, or beside it; None at step 0, and where it is gone."""
+        for folder in (*self._named, step_folder(self.folder.parent, self.step - 1)):
+            if self.step > 0 and is_finished(folder):
+                return Finished(folder, read_info(folder / MODEL_FILE))
+        return None
+
+    @property
+    def _named(self) -> list[Path]:
+        """What its options say of the previous step."""
+        if not (self.folder / CONFIG_FILE).is_file():
+            return []
+        options = dotted(read_options(self.folder))
+        named = (options.get("extend"), options.get("task.step_checkpoint"))
+        return [Path(one) for one in named if isinstance(one, str)]
 
 
 def step_folder(run: Path, step: int) -> Path:
@@ -50,6 +63,8 @@ def is_finished(folder: Path) -> bool:
 
 def find_steps(run: Path, wanted: int | str | None) -> list[Finished]:
     """Finished steps in order: the last (None), one, or "all" of a run's folder; or the step whose folder was named.
+
+    All are also those that the run continues from in another folder.
 
     Raises:
         InvalidCheckpoint: nothing finished there, or not the wanted step.
@@ -67,7 +82,14 @@ def find_steps(run: Path, wanted: int | str | None) -> list[Finished]:
         finished = ", ".join(map(str, sorted(found)))
         raise InvalidCheckpoint(f"{run} has no finished step {wanted}; finished: {finished}.")
     chosen = sorted(found) if wanted == "all" else [int(wanted)]
-    return [Finished(found[step], read_info(found[step] / MODEL_FILE)) for step in chosen]
+    steps = [Finished(found[step], read_info(found[step] / MODEL_FILE)) for step in chosen]
+    return [*earlier(steps[0]), *steps] if wanted == "all" else steps
+
+
+def earlier(step: Finished) -> list[Finished]:
+    """The steps before it, in order, wherever they lie; as far back as they can be found."""
+    before = step.previous
+    return [] if before is None else [*earlier(before), before]
 
 
 def _numbered(run: Path) -> dict[int, Path]:

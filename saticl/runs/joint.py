@@ -23,8 +23,6 @@ def find_joint(run: Path, last: StepInfo) -> Finished:
             f"--joint {run} learned {info.dataset}/{info.protocol_name} in {len(info.groups)} steps, not all "
             "classes at once: name a run that was trained with --task.name offline."
         )
-    if info.dataset != last.dataset:
-        raise InvalidOptions(f"--joint {run} was trained on {info.dataset}, not on {last.dataset} as --run.")
     missing = [name for name in last.task.seen if name not in indices_by_class(info.task)]
     if missing:
         raise InvalidOptions(f"--joint {run} did not learn {', '.join(missing)}: name another run.")

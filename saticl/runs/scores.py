@@ -1,5 +1,6 @@
 """`scores.json` and `confusion.json`: what a step scored on each split, and the counts that it follows from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -42,13 +43,15 @@ class SplitScores(Record):
 
     unseen: Unseen
     """What pixels of classes not learned yet counted as."""
+    data: tuple[str, ...] = ()
+    """The prepared folders that were scored together; empty: that of the run."""
     accuracy: Number
     groups: dict[str, GroupRow]
     classes: tuple[ClassRow, ...]
 
 
 class SplitConfusion(Record):
-    """Pixel counts on one split, rows truth, by output index."""
+    """Pixel counts on one split, rows truth, by output index; a further row as of `metrics/labelled.py`."""
 
     unseen: Unseen
     names: tuple[str, ...]
@@ -56,7 +59,7 @@ class SplitConfusion(Record):
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """As an array [K, K]."""
+        """As an array [K, K], or [K + 1, K]."""
         return np.array(self.matrix, dtype=np.int64)
 
 
@@ -81,14 +84,19 @@ AGAIN = "run `test` on that step again"
 
 
 def write_scores(
-    folder: Path, split: ScoredSplit, scores: Scores, matrix: NDArray[np.int64], unseen: Unseen = "background"
+    folder: Path,
+    split: ScoredSplit,
+    scores: Scores,
+    matrix: NDArray[np.int64],
+    unseen: Unseen = "background",
+    data: Sequence[str] = (),
 ) -> None:
     """Put the scores of one split and its matrix (rows truth) into the two files; other splits stay.
 
     Raises:
         InvalidRecord: a file is there and cannot be read.
     """
-    new = SplitScores.model_validate({"unseen": unseen, **scores.to_dict()})
+    new = SplitScores.model_validate({"unseen": unseen, "data": data, **scores.to_dict()})
     counts = SplitConfusion(unseen=unseen, names=scores.names, matrix=tuple(map(tuple, matrix.tolist())))
     _put(folder / SCORES_FILE, ScoresFile, split, new)
     _put(folder / CONFUSION_FILE, ConfusionFile, split, counts)

@@ -44,6 +44,8 @@ class StepInfo(FrozenOptions):
     std: tuple[float, ...]
     image_size: int
     """Side of the training views, which some encoders are built for."""
+    ground_size: float | None = None
+    """Metres of ground per pixel of the images that step 0 was trained on; None: not known."""
     precision: str
     """accelerate's name of the precision it was trained in; scored in the same one."""
 

@@ -1,12 +1,16 @@
 """`dataset.json`: what a prepared folder holds. It is written last, so its presence means the folder is complete."""
 
 from pathlib import Path, PurePosixPath
+from statistics import median
 from typing import Annotated, Literal, Self
 
+from affine import Affine
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from saticl.errors import MissingTiles
 from saticl.files import write_atomically
+from saticl.geo.ground import ground_size
+from saticl.geo.raster import crs_of
 from saticl.labels import Split
 from saticl.tasks import Protocol, find_protocol, protocol_from_dict
 from saticl.views import Views
@@ -110,6 +114,13 @@ class Manifest(Entry):
     def has_dsm(self) -> bool:
         """Whether the tiles have a surface model."""
         return self.bands[-1] == DSM
+
+    @property
+    def ground_size(self) -> float | None:
+        """Metres of ground per pixel, the median over the scenes; None where no scene says where it lies."""
+        sizes = [ground_size(Affine(*scene.transform), crs_of(scene.crs)) for scene in self.scenes]
+        known = [size for size in sizes if size is not None]
+        return float(median(known)) if known else None
 
     def protocol(self, name: str) -> Protocol:
         """The protocol of that name; `offline` is always known. Raises UnknownName listing the others."""

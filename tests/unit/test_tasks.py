@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from saticl.errors import InvalidOptions, UnknownName
 from saticl.labels import BACKGROUND, IGNORE, UNLABELLED
 from saticl.protocols import ISPRS, ISPRS_CLASSES
-from saticl.tasks import Protocol, Task, find_protocol, load_protocols, offline, protocol_from_dict, protocol_to_dict
+from saticl.tasks import (
+    Protocol,
+    Task,
+    find_protocol,
+    load_protocols,
+    offline,
+    protocol_from_dict,
+    protocol_to_dict,
+    read_protocols,
+)
 
 
 @st.composite
@@ -180,6 +189,7 @@ def test_an_unknown_protocol_names_the_nearest_and_all_others() -> None:
     ("protocol", "complaint"),
     [
         (Protocol("p", (("car",), ("trees",))), "no class 'trees' in the task 'p'. Did you mean 'tree'"),
+        (Protocol("p", (("car",), ("tree",)), None, (Path("a"),)), "has 2 steps and 1 folders"),
         (Protocol("p", (("car",), ())), "a step without classes"),
         (Protocol("p", ()), "a step without classes"),
         (Protocol("p", (("car",), ("tree", "car"))), "names car more than once"),
@@ -189,7 +199,7 @@ def test_an_unknown_protocol_names_the_nearest_and_all_others() -> None:
 )
 def test_protocols_that_cannot_be_learned_are_refused(protocol: Protocol, complaint: str) -> None:
     with pytest.raises((UnknownName, InvalidOptions), match=complaint):
-        Task(ISPRS_CLASSES, protocol)
+        Task(ISPRS_CLASSES, protocol).protocol.validate(ISPRS_CLASSES)
 
 
 def test_more_classes_than_a_byte_can_number_are_refused() -> None:
@@ -234,3 +244,31 @@ def test_files_of_protocols_with_mistakes_are_explained_in_a_sentence(
 def test_a_missing_file_of_protocols_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidOptions, match=r"nowhere\.yaml"):
         load_protocols(tmp_path / "nowhere.yaml", ISPRS_CLASSES)
+
+
+@given(tasks(), st.data())
+def test_through_the_labels_of_another_folder_every_class_keeps_its_index(task: Task, data: st.DataObject) -> None:
+    """A folder may know some of the classes, others besides, and all of them in another order."""
+    own = data.draw(st.permutations(task.classes))[: data.draw(st.integers(0, len(task.classes)))]
+    other = task.among([*own, "unheard_of"])
+
+    for old in ("ignore", "use"):
+        table, wanted = other.train_table(old), task.train_table(old)  # type: ignore[arg-type]
+        assert [table[label] for label in range(len(own))] == [wanted[task.classes.index(name)] for name in own]
+        assert table[len(own)] == BACKGROUND
+    seen, wanted = other.eval_table("ignore"), task.eval_table("ignore")
+    assert [seen[label] for label in range(len(own))] == [wanted[task.classes.index(name)] for name in own]
+    assert seen[len(own)] == IGNORE
+    assert other.labelled == tuple(task.names.index(name) for name in task.seen if name in own)
+    assert (other.seen, other.names, other.head_sizes) == (task.seen, task.names, task.head_sizes)
+
+
+def test_a_file_of_tasks_may_name_a_folder_per_step(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("area: {steps: [[road], [car]], folders: [north, /data/south]}\nplain: {steps: [[tree]]}\n")
+
+    protocols = read_protocols(file)
+
+    assert protocols["area"].folders == (tmp_path / "north", Path("/data/south"))
+    assert protocols["plain"].folders == ()
+    assert list(load_protocols(file, ("tree",))) == ["plain"]

@@ -9,9 +9,10 @@ from saticl.display.figures.class_colours import colour_map
 from saticl.display.figures.curves import curves_figure
 from saticl.display.figures.display import display_image
 from saticl.display.figures.matrices import confusion_figure, steps_figure
-from saticl.display.figures.panels import panels_figure
+from saticl.display.figures.panels import PanelRow, panels_figure
 
 __all__ = [
+    "PanelRow",
     "class_scores_figure",
     "colour_map",
     "confusion_figure",

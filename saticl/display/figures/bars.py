@@ -73,11 +73,19 @@ def _bars(axes: "Axes", scores: Scores, fills: Sequence[str], indices: Sequence[
     for index, place in zip(indices, places, strict=True):
         iou, f1 = float(scores.classes.iou[index]), float(scores.classes.f1[index])
         if math.isnan(iou):
-            axes.text(0.008, place, "does not occur", va="center_baseline", color=FAINT, fontsize=9, style="italic")
+            _remark(axes, "does not occur", place)
+            continue
+        if not scores.classes.support[index]:
+            _remark(axes, "no ground truth", place)
             continue
         axes.barh(place, iou, 0.74, color=fills[index], edgecolor=INK, linewidth=0.8)
         axes.plot(f1, place, "o", color="white", markeredgecolor=INK, markersize=6, clip_on=False, zorder=3)
         axes.text(1.035, place, f"{100 * iou:.1f}", va="center_baseline", ha="left")
+
+
+def _remark(axes: "Axes", text: str, place: float) -> None:
+    """Words where there is no bar."""
+    axes.text(0.008, place, text, va="center_baseline", color=FAINT, fontsize=9, style="italic")
 
 
 def _group_mark(axes: "Axes", title: str, mean: float, places: Sequence[float]) -> None:

@@ -19,8 +19,11 @@ FEW, LARGEST_WITH_NUMBERS = 8, 24
 
 
 def confusion_figure(matrix: ArrayLike, names: Sequence[str], path: Path) -> Path:
-    """Confusion matrix [K, K], rows truth, each row in percent of its pixels, which are given at its end."""
-    counts = np.asarray(matrix, dtype=np.int64)
+    """Confusion matrix [K, K], rows truth, each row in percent of its pixels, which are given at its end.
+
+    A further row, of pixels whose class is not known, is not shown.
+    """
+    counts = np.asarray(matrix, dtype=np.int64)[: len(names)]
     support = counts.sum(axis=1)
     shares = np.where(support[:, None] > 0, counts / np.maximum(support, 1)[:, None], np.nan)
     size = len(counts)

@@ -20,7 +20,7 @@ Picture = NDArray[np.uint8]
 """[H, W, 3]."""
 Classes = NDArray[np.uint8]
 """[H, W]: output index, or 255."""
-Row = tuple[Picture, Classes, Classes, Classes | None]
+PanelRow = tuple[Picture, Classes, Classes, Classes | None]
 """Image, truth, prediction, and the prediction of the previous step if there is one."""
 
 WRONG: Colour = (215, 25, 70)
@@ -28,7 +28,7 @@ CELL = 2.3
 """Inches per map."""
 
 
-def panels_figure(rows: Sequence[Row], names: Sequence[str], colours: Sequence[Colour], path: Path) -> Path:
+def panels_figure(rows: Sequence[PanelRow], names: Sequence[str], colours: Sequence[Colour], path: Path) -> Path:
     """One row of maps per image, with a legend of the classes that occur; `names` and `colours` by output index."""
     table = colour_map(names, colours)
     has_previous = any(previous is not None for *_, previous in rows)
@@ -52,7 +52,7 @@ def panels_figure(rows: Sequence[Row], names: Sequence[str], colours: Sequence[C
     return drawn(path, CELL * len(titles), height, draw, padding=0.03)
 
 
-def _occurring(rows: Sequence[Row], num_classes: int) -> list[int]:
+def _occurring(rows: Sequence[PanelRow], num_classes: int) -> list[int]:
     maps = [indices for _, *three in rows for indices in three if indices is not None]
     found = np.unique(np.concatenate([np.unique(indices) for indices in maps]))
     return [int(index) for index in found if index < num_classes]
@@ -66,7 +66,7 @@ def _legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
     return lines, -(-entries // lines)
 
 
-def _tallness(rows: Sequence[Row]) -> float:
+def _tallness(rows: Sequence[PanelRow]) -> float:
     """Height of a map over its width: the tallest."""
     return max(float(image.shape[0]) / float(image.shape[1]) for image, *_ in rows)
 

@@ -23,7 +23,7 @@ def tile(*counts: int) -> Tile:
 
 def test_balanced_weights_fall_with_the_square_root_of_a_labels_pixels() -> None:
     # output indices: 0 background (a and d hide in it), 1 a, 2 b, 3 c
-    weights = balanced_weights([tile(300, 100, 40, 200), tile(100, 300, 60, 300)], TASK)
+    weights = balanced_weights([tile(300, 100, 40, 200), tile(100, 300, 60, 300)], TASK, TASK.train_table())
 
     pixels = torch.tensor([900.0, 400.0, 100.0])
     falls = weights[[0, 2, 3]] / weights[3]
@@ -31,14 +31,14 @@ def test_balanced_weights_fall_with_the_square_root_of_a_labels_pixels() -> None
 
 
 def test_balanced_weights_average_1_over_the_labelled_pixels_so_that_the_rate_keeps_its_meaning() -> None:
-    weights = balanced_weights([tile(300, 100, 40, 200), tile(100, 300, 60, 300)], TASK)
+    weights = balanced_weights([tile(300, 100, 40, 200), tile(100, 300, 60, 300)], TASK, TASK.train_table())
 
     pixels = torch.tensor([900.0, 0.0, 400.0, 100.0])
     assert ((weights * pixels).sum() / pixels.sum()).item() == pytest.approx(1)
 
 
 def test_a_class_without_pixels_has_weight_1() -> None:
-    weights = balanced_weights([tile(300, 100, 0, 200)], TASK)
+    weights = balanced_weights([tile(300, 100, 0, 200)], TASK, TASK.train_table())
 
     assert weights[3] == 1
     assert weights[1] == 1

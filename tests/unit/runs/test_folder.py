@@ -23,7 +23,24 @@ def test_steps_are_found_in_order_of_their_numbers(tmp_path: Path) -> None:
     assert [one.step for one in find_steps(tmp_path, 2)] == [2]
     assert [one.step for one in find_steps(step_folder(tmp_path, 2), "all")] == [2]
     assert not is_finished(step_folder(tmp_path, 11))
-    assert find_steps(tmp_path, 10)[0].previous == step_folder(tmp_path, 9)
+
+
+def test_the_step_before_is_where_its_options_say_or_beside_it(tmp_path: Path) -> None:
+    groups = [["building"], ["road"], ["car"]]
+    for step in (0, 1, 2):
+        write_step(tmp_path / "run", info(step, groups=groups))
+    write_step(tmp_path / "other", info(0, groups=groups))
+    write_step(tmp_path / "next", info(1, groups=groups), extend=str(step_folder(tmp_path / "other", 0)))
+    write_step(tmp_path / "gone", info(2, groups=groups), task={"step_checkpoint": str(tmp_path / "nowhere")})
+
+    def folders(run: str) -> list[Path]:
+        return [step.folder for step in find_steps(tmp_path / run, "all")]
+
+    assert folders("run") == [step_folder(tmp_path / "run", step) for step in (0, 1, 2)]
+    assert folders("next") == [step_folder(tmp_path / "other", 0), step_folder(tmp_path / "next", 1)]
+    assert folders("gone") == [step_folder(tmp_path / "gone", 2)]
+    assert find_steps(tmp_path / "next", None)[0].folder == step_folder(tmp_path / "next", 1)
+    assert find_steps(tmp_path / "run", 0)[0].previous is None
 
 
 def test_a_step_that_is_not_finished_is_not_found(tmp_path: Path) -> None:
