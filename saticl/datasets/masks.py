@@ -31,6 +31,10 @@ class MaskReader:
             raise InvalidRaster(_diagnosis(self.source, self.palette))
         return decoded
 
+    def unknown_values(self, window: Window) -> Counter[str]:
+        """Pixels per value of no class in a window, by the value as people write it: 7, or #FF00FF."""
+        return _unknown(_values(self.source, window, self.palette), self.palette)
+
 
 @contextmanager
 def open_mask(path: str, palette: Palette, is_strict: bool) -> Iterator[MaskReader]:
