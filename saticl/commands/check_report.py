@@ -121,7 +121,7 @@ def _scene_record(one: Inspected) -> dict[str, object]:
         "unlabelled": seen.unlabelled,
         "no_data": seen.empty,
         "inexact": seen.inexact,
-        "residual": seen.residual,
+        "residual": one.residual,
         "problems": one.problems,
         "notes": one.look.notes,
     }
@@ -153,8 +153,8 @@ def _table(checked: Checked) -> Table:
     row("ignored %", lambda group: _share(group, _ignored))
     empty = any(one.seen.empty for one in checked.found)
     row("of it without data %", lambda group: _share(group, lambda one: one.seen.empty), empty)
-    residual = any(one.seen.residual for one in checked.found)
-    row("pixels of no class", lambda group: f"{sum(one.seen.residual for one in group):,}", residual)
+    residual = any(one.residual for one in checked.found)
+    row("pixels of no class", lambda group: f"{sum(one.residual for one in group):,}", residual)
     return table
 
 

@@ -12,8 +12,8 @@ from saticl.cutting import ground_findings as misplaced
 from saticl.cutting.executor import local_executor
 from saticl.cutting.findings import Finding, Value
 from saticl.cutting.ground_findings import Overlap
-from saticl.cutting.inspected import Inspected, Look
-from saticl.cutting.inspection import inspect, look_at, sections_of
+from saticl.cutting.inspected import Inspected, Look, Scan
+from saticl.cutting.inspection import is_suspicious, look_at, pixels_of_mask, read_scenes, scan_masks, sections_of
 from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.display.console import console
 from saticl.display.reading_bar import ReadingBar
@@ -76,13 +76,22 @@ def _shown(scenes: list[Scene]) -> Iterator[Scene]:
 
 def _inspected(config: PrepareConfig, looks: list[Look], classes: int) -> list[Inspected]:
     sections = [section for look in looks for section in sections_of(look)]
+    with local_executor(config.jobs, len(sections)) as executor:
+        with ReadingBar("reading", sum(section.pixels for section in sections)) as bar:
+            seen = read_scenes(looks, classes, executor, bar.finished)
+        pairs = list(zip(looks, seen, strict=True))
+        suspicious = [look for look, counted in pairs if is_suspicious(look, counted)]
+        with ReadingBar("masks", sum(map(pixels_of_mask, suspicious))) as bar:
+            scans = scan_masks(suspicious, executor, bar.finished)
+    return [
+        Inspected(look, counted, scans.get(look.scene.id, Scan()), _number_of_tiles(look, config))
+        for look, counted in pairs
+    ]
 
-    def tiles(height: int, width: int) -> int:
-        return len(grid(height, width, config.tile_size, config.overlap))
 
-    pixels = sum(section.pixels for section in sections)
-    with local_executor(config.jobs, len(sections)) as executor, ReadingBar(pixels) as bar:
-        return inspect(looks, classes, tiles, executor, bar.finished)
+def _number_of_tiles(look: Look, config: PrepareConfig) -> int:
+    place = look.cut
+    return 0 if place is None else len(grid(place.height, place.width, config.tile_size, config.overlap))
 
 
 def _findings(

@@ -69,17 +69,17 @@ def broken(found: Sequence[Inspected]) -> Iterator[Finding]:
 
 def unknown_values(found: Sequence[Inspected]) -> list[Value]:
     """Values of no class over all masks, the most frequent first."""
-    total = reduce(add, (one.seen.unknown for one in found), Counter[str]())
+    total = reduce(add, (one.scan.unknown for one in found), Counter[str]())
     return [_value(name, pixels, found) for name, pixels in total.most_common()]
 
 
 def of_no_class(found: Sequence[Inspected], values: Sequence[Value]) -> Iterator[Finding]:
     """What masks hold besides classes."""
-    scenes = tuple(one.scene.id for one in found if one.seen.residual)
+    scenes = tuple(one.scene.id for one in found if one.residual)
     if not scenes:
         return
     is_strict = any(one.scene.is_strict for one in found)
-    pixels = sum(one.seen.residual for one in found)
+    pixels = sum(one.residual for one in found)
     named = [_told(one) for one in values]
     end = "add them to `classes` or to `ignore`, or repair the masks" if is_strict else "they are ignored"
     where = number_of(len(scenes), "scene")
@@ -150,8 +150,8 @@ def _told(one: Value) -> str:
 
 
 def _value(name: str, pixels: int, found: Sequence[Inspected]) -> Value:
-    having = [one for one in found if one.seen.unknown[name]]
-    most = max(having, key=lambda one: one.seen.unknown[name])
+    having = [one for one in found if one.scan.unknown[name]]
+    most = max(having, key=lambda one: one.scan.unknown[name])
     return Value(name, pixels, len(having), most.scene.id, most.scene.mask or "")
 
 

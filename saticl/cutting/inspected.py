@@ -31,8 +31,6 @@ class Section:
     scene: Scene
     rows: range
     width: int
-    mask_only: bool
-    """Whether only values of no class are looked for, because the scene as a whole cannot be opened."""
 
     @property
     def pixels(self) -> int:
@@ -53,8 +51,6 @@ class Seen:
     inexact: int = 0
     residual: int = 0
     """Pixels of no class."""
-    unknown: Counter[str] = field(default_factory=Counter)
-    """Pixels per value of no class, the most frequent ones."""
     sums: BandSums | None = None
     dtype: str = ""
     problem: str = ""
@@ -69,11 +65,20 @@ class Seen:
             self.empty + other.empty,
             self.inexact + other.inexact,
             self.residual + other.residual,
-            self.unknown + other.unknown,
             sums,
             self.dtype or other.dtype,
             self.problem or other.problem,
         )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a mask holds besides classes; read where a scene is not as it should be."""
+
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Pixels per value of no class, the most frequent ones."""
+    problem: str = ""
+    """Why the mask cannot be read by itself."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Inspected:
 
     look: Look
     seen: Seen
+    scan: Scan
     tiles: int
     """How many would be cut; 0 where it cannot be opened."""
 
@@ -93,5 +99,10 @@ class Inspected:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why `prepare` would refuse it, values of no class left out."""
-        found = [*self.look.problems, self.seen.problem]
+        found = [*self.look.problems, self.seen.problem, self.scan.problem]
         return tuple(problem for problem in dict.fromkeys(found) if problem)
+
+    @property
+    def residual(self) -> int:
+        """Pixels of no class, also those of a mask that could be read by itself only."""
+        return max(self.seen.residual, self.scan.unknown.total())

@@ -15,9 +15,9 @@ PAUSE_S = 10.0
 class ReadingBar:
     """Megapixels read so far, per second, and the time that is left."""
 
-    def __init__(self, pixels: int) -> None:
+    def __init__(self, title: str, pixels: int) -> None:
         columns = (
-            TextColumn("reading"),
+            TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -26,7 +26,7 @@ class ReadingBar:
             TextColumn("{task.fields[last]}", style="dim"),
         )
         self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._progress.add_task("reading", total=pixels, rate="", last="")
+        self._task = self._progress.add_task(title, total=pixels, rate="", last="")
         self._total, self._done = pixels, 0
         self._start = self._told = monotonic()
 
@@ -47,4 +47,6 @@ class ReadingBar:
         self._progress.update(self._task, completed=self._done, rate=rate, last=scene)
         if not console.is_terminal and now - self._told >= PAUSE_S:
             self._told = now
-            console.print(f"{100 * self._done / self._total:.0f} % read ({rate}, last {scene})", highlight=False)
+            console.print(
+                f"{100 * self._done / max(self._total, 1):.0f} % read ({rate}, last {scene})", highlight=False
+            )

@@ -69,9 +69,10 @@ def place_of(path: Path | str) -> Place:
 
 
 def distance_px(one: Place, other: Place) -> float:
-    """How far two rasters of one scene lie apart, in pixels of the first: the largest distance of their corners.
+    """How far two rasters of one scene lie apart, in pixels of the first: at the corners of what both have.
 
-    0 where one of them has no transform, which is no contradiction; infinite where their coordinate systems differ.
+    So a raster that lacks its last columns lies where it should. 0 where one of them has no transform, which is no
+    contradiction; infinite where their coordinate systems differ.
     """
     if not (one.is_known and other.is_known):
         return 0.0
@@ -79,10 +80,10 @@ def distance_px(one: Place, other: Place) -> float:
         return inf
     a, b, _, d, e, _ = list(one.transform)[:6]
     side = min(hypot(a, d), hypot(b, e))
-    return max(
-        hypot(left[0] - right[0], left[1] - right[1]) / side
-        for left, right in zip(one.corners, other.corners, strict=True)
-    )
+    height, width = min(one.height, other.height), min(one.width, other.width)
+    both = (Place(height, width, place.transform, place.crs).corners for place in (one, other))
+    pairs = zip(*both, strict=True)
+    return max(hypot(left[0] - right[0], left[1] - right[1]) / side for left, right in pairs)
 
 
 def shared_ground(places: Sequence[Place], least: float) -> list[Shared]:
