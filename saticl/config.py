@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from saticl.errors import InvalidOptions
 from saticl.labels import OldLabels, Unlabelled
 from saticl.methods.options import (
     CILOptions,
@@ -114,7 +115,7 @@ class PrepareConfig(FrozenOptions):
     """Cut raw imagery into overlapping, georeferenced tiles."""
 
     src: Path = Field(description="folder of the raw imagery")
-    dst: Path = Field(description="folder for the tiles")
+    dst: Path | None = Field(None, description="folder for the tiles; only --check works without it")
     dataset: str = Field(
         "potsdam", description="dataset, see `list datasets`, or the YAML file that describes your own folder"
     )
@@ -136,6 +137,19 @@ class PrepareConfig(FrozenOptions):
     )
     allow_missing: bool = Field(False, description="accept an incomplete download")
     overwrite: bool = Field(False, description="replace a dataset that was prepared with other options")
+    check: bool = Field(
+        False,
+        description="only read the source and say what is there, what lacks and what is wrong; nothing is written "
+        "to --src or --dst, and the exit code is 2 if `prepare` would refuse the source",
+    )
+    check_json: Path | None = Field(None, description="with --check: also write all that was found to this JSON file")
+
+    @property
+    def tiles(self) -> Path:
+        """The folder for the tiles; raises InvalidOptions where none was given."""
+        if self.dst is None:
+            raise InvalidOptions("--dst is required: folder for the tiles. Only --check works without it.")
+        return self.dst
 
 
 class TestTaskOptions(FrozenOptions):

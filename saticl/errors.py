@@ -4,6 +4,7 @@ SaticlError                 one sentence for the user; the command line prints i
 ├── InvalidOptions          options that contradict each other or the data
 ├── MissingRawData          the source folder is not what the dataset expects
 ├── InvalidRaster           a raster or mask that cannot be used: truncated, wrong size, unknown colours
+├── UnusableSource          a source that was only looked at, and that `prepare` would refuse
 ├── UnwritableFile          a file that did not reach the disk: no space, or no right to write
 ├── MissingTiles            the folder holds no (complete) prepared dataset
 ├── UnknownName             a task, class, method, encoder ... that does not exist
@@ -14,7 +15,7 @@ SaticlError                 one sentence for the user; the command line prints i
 └── NonFiniteWeights        weights that are NaN or infinite
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 MANY = 40
@@ -32,9 +33,18 @@ class InvalidOptions(SaticlError):
 class MissingRawData(SaticlError):
     """The source folder is not what the dataset expects."""
 
+    def __init__(self, message: str, lacking: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(message)
+        self.lacking = dict(lacking or {})
+        """What each incomplete scene lacks, where scenes are known."""
+
 
 class InvalidRaster(SaticlError):
     """A raster or a mask that cannot be used."""
+
+
+class UnusableSource(SaticlError):
+    """A source that was read with --check, and that `prepare` would refuse."""
 
 
 class UnwritableFile(SaticlError):

@@ -9,7 +9,7 @@ from saticl.config import PrepareConfig
 from saticl.tiles.manifest import Manifest
 
 
-def config(raw: Path, dst: Path, **changes: Any) -> PrepareConfig:
+def config(raw: Path, dst: Path | None, **changes: Any) -> PrepareConfig:
     """Tiles of 32 pixels, without pool."""
     base: dict[str, Any] = {"tile_size": 32, "overlap": 8, "jobs": 1, "allow_missing": True}
     return PrepareConfig.model_validate({"src": raw, "dst": dst} | base | changes)

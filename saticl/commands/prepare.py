@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from saticl.commands.check_source import check_source
 from saticl.commands.summary import show_summary
 from saticl.config import PrepareConfig
 from saticl.cutting.blocks import Block
 from saticl.cutting.checks import damaged_files
 from saticl.cutting.executor import cut_blocks, local_executor, raise_failures
-from saticl.cutting.folder import begin, finished, reopen, state_of, sweep
+from saticl.cutting.folder import State, begin, finished, reopen, state_of, sweep
 from saticl.cutting.join import join
 from saticl.cutting.recipe import Asked, Recipe
 from saticl.cutting.survey import Failures, is_finished, survey_scenes, unfinished
@@ -32,6 +33,8 @@ from saticl.tiles.manifest import MANIFEST, Manifest
 def prepare(config: PrepareConfig) -> Manifest | None:
     """Cut the scenes of a dataset; returns the manifest, or None while other shards have scenes left to cut.
 
+    With --check nothing is cut, see `check_source`.
+
     Raises MissingRawData for an incomplete download, InvalidRaster for scenes that cannot be used and UnwritableFile
     for a full disk (after all others have been cut), InvalidOptions for contradictions, and for a folder that was
     prepared with other options, MissingTiles where tiles are damaged and the raw imagery is gone.
@@ -40,20 +43,41 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     shard = _shard(config.shard)
     adapter = find(config.dataset)
     request = _request(config)
-    recipe = _recipe(config, adapter, adapter.chosen(request))
-    if config.dst.resolve() == config.src.resolve():
-        raise InvalidOptions(f"--src and --dst are the same folder {config.dst}: choose another folder for the tiles.")
-    state = state_of(config.dst, recipe.options, config.overwrite)
-    manifest = finished(config.dst) if state == "same" else None
+    chosen = adapter.chosen(request)
+    if config.check:
+        check_source(config, adapter, request, [] if config.dst is None else _refusals(config, adapter, chosen))
+        return None
+    if config.check_json is not None:
+        raise InvalidOptions("--check-json is the file that --check writes: add --check, or leave it out.")
+    recipe = _recipe(config, adapter, chosen)
+    state = _state(config, recipe)
+    manifest = finished(config.tiles) if state == "same" else None
     if manifest is not None and not config.src.exists():
         _check_without_source(config)
-        return _announced(manifest, config.dst)  # the raw imagery may be gone once everything is cut
+        return _announced(manifest, config.tiles)  # the raw imagery may be gone once everything is cut
     scenes = adapter.scenes(config.src, request)
     if state != "same":
-        begin(config.dst, recipe.options)
+        begin(config.tiles, recipe.options)
         if state == "other" and shard == (0, 1):
-            sweep(config.dst, keep=frozenset())  # nobody else works here: make room before, not after
+            sweep(config.tiles, keep=frozenset())  # nobody else works here: make room before, not after
     return _cut(config, recipe, adapter, scenes, shard)
+
+
+def _state(config: PrepareConfig, recipe: Recipe) -> State:
+    if config.tiles.resolve() == config.src.resolve():
+        raise InvalidOptions(
+            f"--src and --dst are the same folder {config.tiles}: choose another folder for the tiles."
+        )
+    return state_of(config.tiles, recipe.options, config.overwrite)
+
+
+def _refusals(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> list[str]:
+    """Why tiles may not be written to --dst."""
+    try:
+        _state(config, _recipe(config, adapter, chosen))
+    except InvalidOptions as error:
+        return [str(error)]
+    return []
 
 
 def _cut(
@@ -95,10 +119,10 @@ def _repairing(damaged: list[str]) -> str:
 
 def _check_without_source(config: PrepareConfig) -> None:
     """Raises MissingTiles for tiles that only the raw imagery could bring back."""
-    damaged = damaged_files(config.dst, read_index(config.dst))
+    damaged = damaged_files(config.tiles, read_index(config.tiles))
     if damaged:
         raise MissingTiles(
-            f"{_number(damaged)} missing or damaged in {config.dst}, for example {damaged[0]}: copy the raw imagery "
+            f"{_number(damaged)} missing or damaged in {config.tiles}, for example {damaged[0]}: copy the raw imagery "
             f"back to {config.src} and run the same command again. It cuts what is missing."
         )
 
@@ -122,7 +146,7 @@ def _request(config: PrepareConfig) -> Request:
 
 def _recipe(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Recipe:
     colours = tuple(entry.colour for entry in adapter.classes)
-    return Recipe(config.dst, config.tile_size, config.overlap, colours, _options(config, adapter, chosen))
+    return Recipe(config.tiles, config.tile_size, config.overlap, colours, _options(config, adapter, chosen))
 
 
 def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Asked:

@@ -36,12 +36,13 @@ def blocks_of(scene: Scene, height: int, width: int, tile_size: int, overlap: in
     windows = grid(height, width, tile_size, overlap)
     num_rows = len({window.row for window in windows})
     per_row = len(windows) // num_rows
-    number = 1 if _is_sequential(scene) else ceil(num_rows / ROWS_PER_BLOCK)
+    number = 1 if is_sequential(scene) else ceil(num_rows / ROWS_PER_BLOCK)
     cuts = [num_rows * block // number for block in range(number + 1)]
     rows = [range(first, last) for first, last in pairwise(cuts)]
     return [Block(scene, index, part, len(part) * per_row) for index, part in enumerate(rows)]
 
 
-def _is_sequential(scene: Scene) -> bool:
+def is_sequential(scene: Scene) -> bool:
+    """Whether one of its files can only be read from its beginning."""
     names = (scene.image, scene.mask, scene.dsm)
     return any(Path(name).suffix.lower() in SEQUENTIAL for name in names if name is not None)

@@ -4,10 +4,10 @@ A scene that cannot be used does not stop the others: what could be cut is kept,
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from saticl.cutting.blocks import Block
 from saticl.cutting.recipe import Recipe
@@ -17,6 +17,7 @@ from saticl.errors import InvalidRaster, SaticlError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 OnBlock = Callable[[str, int], None]
 """Told after each finished block: the scene, and how many tiles were written."""
@@ -45,6 +46,34 @@ def local_executor(jobs: int, blocks: int) -> Iterator[Executor]:
         yield executor
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def completed(
+    executor: Executor,
+    function: Callable[Concatenate[Item, P], T],
+    items: Iterable[Item],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Iterator[tuple[Item, T]]:
+    """The result for every item, as soon as it is there, in whatever order the executor likes.
+
+    Raises InvalidRaster where a process was killed.
+    """
+    waiting: dict[Future[T], Item] = {}
+    try:
+        for item in items:
+            future = executor.submit(function, item, *args, **kwargs)
+            if future.done():  # at once where the executor is this process
+                yield item, future.result()
+            else:
+                waiting[future] = item
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+    except BrokenExecutor as error:
+        raise InvalidRaster(
+            "A process ended unexpectedly while it read scenes. Perhaps the memory was full: run the same command "
+            "again with fewer --jobs."
+        ) from error
 
 
 def cut_blocks(blocks: Sequence[Block], recipe: Recipe, executor: Executor, report: OnBlock) -> Failures:

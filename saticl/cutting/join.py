@@ -1,6 +1,6 @@
 """Parts joined into index and manifest, in the order of the scenes and of their blocks, whoever cut them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
 
@@ -26,7 +26,7 @@ def join(blocks: Sequence[Sequence[Block]], recipe: Recipe, adapter: DatasetAdap
     Raises InvalidRaster for scenes of different types, MissingTiles where a part has vanished meanwhile.
     """
     scenes = [[_part(recipe, block) for block in of_scene] for of_scene in blocks]
-    _check_alike(scenes)
+    check_alike({(of_scene[0].scene.dtype, of_scene[0].scene.bands): of_scene[0].scene.id for of_scene in scenes})
     parts = [part for of_scene in scenes for part in of_scene]
     write_index(recipe.root, (tile for part in parts for tile in part.tiles))
     first = parts[0].scene
@@ -65,8 +65,8 @@ def _part(recipe: Recipe, block: Block) -> Part:
     return part
 
 
-def _check_alike(scenes: Scenes) -> None:
-    kinds = {(parts[0].scene.dtype, parts[0].scene.bands): parts[0].scene.id for parts in scenes}
+def check_alike(kinds: Mapping[tuple[str, tuple[str, ...]], str]) -> None:
+    """Raise InvalidRaster for scenes of several types or bands; `kinds` names a scene of each."""
     if len(kinds) > 1:
         shown = "; ".join(f"{scene}: {dtype} {', '.join(bands)}" for (dtype, bands), scene in kinds.items())
         raise InvalidRaster(f"The scenes have different types ({shown}): convert them to one type.")

@@ -55,7 +55,7 @@ def strips(reader: SceneReader, tile_size: int, overlap: int, block: range | Non
     rows = [list(row) for _, row in groupby(cells, key=lambda cell: cell.window.row)]
     chosen = range(len(rows)) if block is None else block
     above = rows[chosen.start - 1][0].window if chosen.start else Window(0, 0, 0, 0)
-    per_group = max(1, (_affordable_width(reader, tile_size) - overlap) // (tile_size - overlap))
+    per_group = max(1, (affordable_width(reader, tile_size) - overlap) // (tile_size - overlap))
     for first in range(0, len(rows[0]), per_group):
         group = [rows[row][first : first + per_group] for row in chosen]
         yield from _group(reader, group, above.row + above.height)
@@ -68,7 +68,8 @@ def crop(layers: Layers, window: Window) -> Layers:
     return Layers(layers.image[:, rows, cols], dsm, layers.mask[rows, cols])
 
 
-def _affordable_width(reader: SceneReader, tile_size: int) -> int:
+def affordable_width(reader: SceneReader, tile_size: int) -> int:
+    """How many columns of this height may be held at once."""
     item = int(np.dtype(reader.image.dtypes[0]).itemsize)
     per_pixel = item * len(reader.scene.bands) + 1 + (0 if reader.dsm is None else 4)
     return STRIP_BYTES // (per_pixel * tile_size)

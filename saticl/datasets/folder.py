@@ -81,16 +81,16 @@ class Folder(DatasetAdapter):
         found = self._images(root)
         splits = self._splits(root, found)
         scenes: list[Scene] = []
-        lacking: list[str] = []
+        lacking: dict[str, list[str]] = {}
         for image in found:
             split = splits[image.id]
             if split is not None:
                 scene = self._scene(root, image, split, with_dsm, request.crs)
                 absent = [file for file in (scene.mask, scene.dsm) if file is not None and not Path(file).is_file()]
-                lacking += absent
                 scenes += [] if absent else [scene]
+                lacking |= {image.id: [_below(root, file) for file in absent]} if absent else {}
         if not scenes or (lacking and not request.allow_missing):
-            raise MissingRawData(self._what_lacks(root, lacking, len(scenes)))
+            raise MissingRawData(self._what_lacks(root, lacking, len(scenes)), lacking)
         return scenes
 
     def _check(self, root: Path, request: Request) -> None:
@@ -165,13 +165,16 @@ class Folder(DatasetAdapter):
             crs=crs,
         )
 
-    def _what_lacks(self, root: Path, lacking: list[str], complete: int) -> str:
+    def _what_lacks(self, root: Path, lacking: Mapping[str, list[str]], complete: int) -> str:
         if not lacking:
             return f"All images of {self.title} below {root} are skipped: list some under train or test."
-        paths = (Path(file) for file in lacking)
-        names = _some([str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths])
+        files = [file for of_scene in lacking.values() for file in of_scene]
         advice = f"add --allow-missing to cut the {complete} complete scenes" if complete else "no scene is complete"
-        return f"{len(lacking)} files of {self.title} are missing below {root}: {names}; {advice}."
+        return f"{len(files)} files of {self.title} are missing below {root}: {_some(files)}; {advice}."
+
+
+def _below(root: Path, file: str) -> str:
+    return str(Path(file).relative_to(root) if Path(file).is_relative_to(root) else file)
 
 
 def _palette(description: Description) -> Palette:

@@ -78,7 +78,8 @@ class Download:
         lacking = {name: [kind for kind in wanted if kind not in self.files.get(name, {})] for name in splits}
         complete = [name for name in splits if not lacking[name]]
         if not complete or (len(complete) < len(splits) and not request.allow_missing):
-            raise MissingRawData(self._what_lacks(lacking, complete))
+            words = {name: [WORDS[kind] for kind in kinds] for name, kinds in lacking.items() if kinds}
+            raise MissingRawData(self._what_lacks(lacking, complete), words)
         return [
             Scene(
                 id=name,

@@ -40,6 +40,16 @@ def open_mask(path: str, palette: Palette, is_strict: bool) -> Iterator[MaskRead
         yield MaskReader(source, palette, is_strict)
 
 
+def unknown_values(path: str, palette: Palette) -> Counter[str]:
+    """Pixels per value of no class in a whole mask, by the value as people write it: 7, or #FF00FF.
+
+    Raises InvalidRaster where the mask is damaged, or of a type that the palette cannot decode.
+    """
+    with opened(path) as source:
+        _check_type(source, palette)
+        return _all_unknown(source, palette)
+
+
 def _check_type(mask: DatasetReader, palette: Palette) -> None:
     """Colours have 8 bits without a sign; numbers may be of any real type."""
     types = sorted(set(mask.dtypes))
@@ -77,10 +87,7 @@ def _values(mask: DatasetReader, window: Window, palette: Palette) -> Array:
 
 def _diagnosis(mask: DatasetReader, palette: Palette) -> str:
     """What is wrong with a mask, in a sentence, counted over all of it."""
-    counts: Counter[str] = Counter()
-    for row in range(0, mask.height, 512):
-        strip = Window(row, 0, min(512, mask.height - row), mask.width)
-        counts += _unknown(_values(mask, strip, palette), palette)
+    counts = _all_unknown(mask, palette)
     (example, often), kinds = counts.most_common(1)[0], len(counts)
     is_number = isinstance(palette, IndexPalette)
     advice = "add it to `classes` or to `ignore`, or repair the mask"
@@ -91,6 +98,14 @@ def _diagnosis(mask: DatasetReader, palette: Palette) -> str:
         f"{'' if kinds == 1 else 's'} that the description does not know, such as {example} ({often:,} pixels): "
         f"{advice}."
     )
+
+
+def _all_unknown(mask: DatasetReader, palette: Palette) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for row in range(0, mask.height, 512):
+        strip = Window(row, 0, min(512, mask.height - row), mask.width)
+        counts += _unknown(_values(mask, strip, palette), palette)
+    return counts
 
 
 def _unknown(values: Array, palette: Palette) -> Counter[str]:
