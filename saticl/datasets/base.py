@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from saticl.errors import InvalidOptions
+from saticl.geo.grids import Wanted
 from saticl.geo.palette import Palette
 from saticl.labels import Colour, Split
 from saticl.tasks import Protocol
@@ -87,6 +88,10 @@ class Scene:
     is_strict: bool
     """Whether a mask with pixels of no class is an error; otherwise they are ignored and counted."""
     crs: str | None
+    wanted: Wanted = Wanted()
+    """On which grid it is read."""
+    nodata: float | None = None
+    """Value of pixels without data where the image's file names none."""
 
 
 class DatasetAdapter(ABC):
