@@ -70,6 +70,10 @@ class Wanted:
             )
 
 
+AS_IT_IS = Wanted()
+"""No other grid than that of the raster."""
+
+
 class Regrid(NamedTuple):
     """A grid on which rasters are read."""
 
@@ -100,7 +104,9 @@ def regrid(source: Place, wanted: Wanted, name: str) -> Regrid | None:
         native = calculate_default_transform(own, target, source.width, source.height, *bounds)[0].a
         left, bottom, right, top = transform_bounds(own, target, *bounds)
     except (CPLE_BaseError, RasterioError) as error:
-        raise InvalidRaster(f"{name} cannot be converted from {_name(own)} to {_name(target)}: correct --target-crs.") from error
+        raise InvalidRaster(
+            f"{name} cannot be converted from {_name(own)} to {_name(target)}: correct --target-crs."
+        ) from error
     size = native if wanted.gsd is None else wanted.gsd / float(target.units_factor[1])
     height, width = (max(ceil(length / size - EDGE), 1) for length in (top - bottom, right - left))
     grid = Place(Affine(size, 0, left, 0, -size, top), target, height, width)
@@ -172,8 +178,8 @@ def _systems(source: Place, wanted: Wanted, name: str) -> tuple[CRS, CRS]:
     target = source.crs if wanted.crs is None else parse_crs(wanted.crs, "--target-crs")
     if wanted.gsd is not None and target.is_geographic:
         raise InvalidRaster(
-            f"{name} lies in {_name(target)}, which counts in degrees, but --gsd counts in metres: add --target-crs with a "
-            "system in metres, such as EPSG:32633 (UTM zone 33 N)."
+            f"{name} lies in {_name(target)}, which counts in degrees, but --gsd counts in metres: add "
+            "--target-crs with a system in metres, such as EPSG:32633 (UTM zone 33 N)."
         )
     return source.crs, target
 
@@ -182,8 +188,8 @@ def _check_metres(grid: Place, wanted: Wanted, name: str) -> None:
     ground = ground_size(grid.transform, grid.crs)
     if wanted.gsd is not None and ground is not None and abs(ground / wanted.gsd - 1) > MAX_STRETCH:
         raise InvalidRaster(
-            f"A metre of {_name(grid.crs)} is {ground / wanted.gsd:.2f} m on the ground where {name} lies, so --gsd would be "
-            "wrong: choose another --target-crs, such as the UTM zone of the place."
+            f"A metre of {_name(grid.crs)} is {ground / wanted.gsd:.2f} m on the ground where {name} lies, so "
+            "--gsd would be wrong: choose another --target-crs, such as the UTM zone of the place."
         )
 
 
@@ -198,7 +204,7 @@ def _bounds(place: Place) -> tuple[float, float, float, float]:
 def _is_upright(place: Place) -> bool:
     """Whether rows go from north to south, and pixels are square."""
     a, b, _, d, e, _ = list(place.transform)[:6]
-    return b == d == 0 and a > 0 and abs(a / -e - 1) * max(place.height, place.width) < SAME
+    return bool(b == d == 0 and a > 0 and abs(a / -e - 1) * max(place.height, place.width) < SAME)
 
 
 def _note(source: Place, grid: Place, is_coarser: bool) -> str:

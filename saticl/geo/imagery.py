@@ -17,14 +17,12 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from saticl.errors import InvalidRaster
-from saticl.geo.grids import Place, Regrid, Wanted, place_of, regrid, regridded
+from saticl.geo.grids import AS_IT_IS, Place, Regrid, Wanted, place_of, regrid, regridded
 from saticl.geo.nodata import either, fits, without_data
 from saticl.geo.palette import Flags
 from saticl.geo.raster import Array, opened, parse_crs, read_bands
 from saticl.geo.remote import shown
 from saticl.geo.windows import Window
-
-AS_IT_IS = Wanted()
 
 MAX_DSM_GAP = 8
 """Rows or columns that a surface model may miss: more means that it belongs to another image."""
@@ -57,8 +55,6 @@ class ImageReader:
     dsm_nodata: float | None
     names: tuple[str, ...]
     """What the file calls its bands, else what they are called here."""
-    bits: int | None
-    """How many bits of its type the file says that it uses; None where it does not."""
     own: Place
     """Where the files lie."""
     regrid: Regrid | None
@@ -112,7 +108,7 @@ def open_image(
         empty = pixels.nodata if pixels.nodata is not None else nodata
         empty = empty if empty is not None and fits(empty, np.dtype(pixels.dtypes[0])) else None
         names = tuple(given or band for given, band in zip(pixels.descriptions, bands, strict=False))
-        bits, low = pixels.tags(1, ns="IMAGE_STRUCTURE").get("NBITS"), None if heights is None else heights.nodata
+        low = None if heights is None else heights.nodata
         files = [file for file in (pixels, *beside, heights) if file is not None]
         own = Place(first_transform(files), first_crs(files, crs), pixels.height, pixels.width)
         other = regrid(own, wanted, shown(image))
@@ -134,7 +130,6 @@ def open_image(
             empty,
             low,
             names,
-            None if bits is None else int(bits),
             own,
             other,
         )
