@@ -19,7 +19,8 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import calculate_default_transform, transform_bounds
+from rasterio.warp import transform as convert
+from rasterio.warp import transform_bounds
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo.ground import ground_size
@@ -100,9 +101,8 @@ def regrid(source: Place, wanted: Wanted, name: str) -> Regrid | None:
         return None
     own, target = _systems(source, wanted, name)
     try:
-        bounds = _bounds(source)
-        native = calculate_default_transform(own, target, source.width, source.height, *bounds)[0].a
-        left, bottom, right, top = transform_bounds(own, target, *bounds)
+        native = _native_size(source, own, target)
+        left, bottom, right, top = transform_bounds(own, target, *_bounds(source))
     except (CPLE_BaseError, RasterioError) as error:
         raise InvalidRaster(
             f"{name} cannot be converted from {_name(own)} to {_name(target)}: correct --target-crs."
@@ -153,19 +153,19 @@ def regridded(
         yield cast(DatasetReader, warped)
 
 
-def place_of(file: DatasetReader, common: Place) -> Place:
-    """Where a file of a scene lies: where it says itself, else where the scene does.
+def place_of(file: DatasetReader, common: Place, gap: int = 0) -> Place:
+    """Where a file of a scene lies: where it says itself, else at the corner of the scene.
 
-    Raises InvalidRaster for a file of another size that does not say it.
+    Raises InvalidRaster for a file that does not say it, and is larger or smaller by more than `gap` pixels.
     """
     if not file.transform.is_identity:
         return Place(file.transform, file.crs or common.crs, file.height, file.width)
-    if (file.height, file.width) != (common.height, common.width):
+    if max(abs(file.height - common.height), abs(file.width - common.width)) > gap:
         raise InvalidRaster(
             f"{shown(file.name)} has {file.width} x {file.height} pixels and no place on the ground, but its image "
             f"{common.width} x {common.height}: give it a world file, or the size of the image."
         )
-    return common
+    return Place(common.transform, common.crs, file.height, file.width)
 
 
 def _systems(source: Place, wanted: Wanted, name: str) -> tuple[CRS, CRS]:
@@ -191,6 +191,15 @@ def _check_metres(grid: Place, wanted: Wanted, name: str) -> None:
             f"A metre of {_name(grid.crs)} is {ground / wanted.gsd:.2f} m on the ground where {name} lies, so "
             "--gsd would be wrong: choose another --target-crs, such as the UTM zone of the place."
         )
+
+
+def _native_size(source: Place, own: CRS, target: CRS) -> float:
+    """Side of a pixel in another system that keeps the number of pixels from corner to corner."""
+    a, b, c, d, e, f = list(source.transform)[:6]
+    height, width = source.height, source.width
+    converted = convert(own, target, [c, c + a * width + b * height], [f, f + d * width + e * height])
+    (x, other_x), (y, other_y) = converted[0], converted[1]
+    return hypot(other_x - x, other_y - y) / hypot(height, width)
 
 
 def _bounds(place: Place) -> tuple[float, float, float, float]:

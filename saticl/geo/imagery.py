@@ -119,7 +119,8 @@ def open_image(
             notes, grid, how = (other.note,), other.grid, other.resampling
             pixels = stack.enter_context(regridded(pixels, own, grid, how, empty))
             if heights is not None:
-                heights = stack.enter_context(regridded(heights, place_of(heights, own), grid, how, low))
+                place = place_of(heights, own, MAX_DSM_GAP)
+                heights = stack.enter_context(regridded(heights, place, grid, how, low))
         yield ImageReader(
             pixels,
             heights,
