@@ -8,7 +8,7 @@ pixels do not depend on the windows that are read, and memory does not depend on
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil, hypot, nan
+from math import ceil, hypot, isfinite, nan
 from typing import NamedTuple, cast
 
 import rasterio
@@ -103,6 +103,8 @@ def regrid(source: Place, wanted: Wanted, name: str) -> Regrid | None:
     try:
         native = _native_size(source, own, target)
         left, bottom, right, top = transform_bounds(own, target, *_bounds(source))
+        if not all(map(isfinite, (native, left, bottom, right, top))):
+            raise RasterioError("outside the area of the system")
     except (CPLE_BaseError, RasterioError) as error:
         raise InvalidRaster(
             f"{name} cannot be converted from {_name(own)} to {_name(target)}: correct --target-crs."

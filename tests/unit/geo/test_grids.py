@@ -212,6 +212,7 @@ def test_heights_that_miss_a_column_and_do_not_say_where_lie_at_the_corner(tmp_p
         (HERE, Wanted(0.5, "EPSG:3857"), r"A metre of EPSG:3857 is 0\.6\d m on the ground where image lies"),
         (HERE, Wanted(0.26 * MAX_FACTOR), "at most 64 is possible"),
         (HERE._replace(crs=CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')), Wanted(crs="EPSG:3035"), "from site to"),
+        (HERE._replace(transform=Affine(1, 0, 1e12, 0, -1, 1e12)), Wanted(crs="EPSG:3035"), "to EPSG:3035: correct"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(place: Place, wanted: Wanted, sentence: str) -> None:
