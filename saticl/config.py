@@ -7,7 +7,7 @@ user typed; contradictions raise `InvalidOptions`.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from saticl.errors import InvalidOptions
 from saticl.labels import OldLabels, Unlabelled
@@ -35,6 +35,9 @@ from saticl.options import (
     TrackingOptions,
     TrainerOptions,
 )
+
+Source = Annotated[str, BeforeValidator(str)]
+"""A folder, a file or an address; `Path` would make one slash of the two in an address."""
 
 
 class TrainConfig(FrozenOptions):
@@ -114,7 +117,10 @@ class TrainConfig(FrozenOptions):
 class PrepareConfig(FrozenOptions):
     """Cut raw imagery into overlapping, georeferenced tiles."""
 
-    src: Path = Field(description="folder of the raw imagery")
+    src: Source = Field(
+        description="folder of the raw imagery; or, for a dataset of your own, a STAC item collection (.json) or a "
+        "list of files (.txt), also at an https address"
+    )
     dst: Path | None = Field(None, description="folder for the tiles; only --check works without it")
     dataset: str = Field(
         "potsdam", description="dataset, see `list datasets`, or the YAML file that describes your own folder"
@@ -123,12 +129,26 @@ class PrepareConfig(FrozenOptions):
         None, description="which images, where the dataset offers several, see `list datasets` (default: its first)"
     )
     tile_size: Annotated[int, Field(ge=16)] = Field(512, description="side of a tile in pixels")
-    overlap: Annotated[int, Field(ge=0)] = Field(112, description="pixels that neighbouring tiles share")
+    overlap: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="pixels that neighbouring tiles share (default: 7/32 of a tile, 112 of 512)"
+    )
+    min_valid: Share = Field(
+        0.0, description="leave out tiles of which a smaller share of the pixels holds data, for example 0.3"
+    )
+    gsd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="metres of ground per pixel of the tiles (default: as in the source)"
+    )
+    target_crs: str | None = Field(
+        None, description="coordinate system of the tiles, such as EPSG:32633 (default: as in the source)"
+    )
     dsm: bool = Field(False, description="add the surface model as a last band, where the dataset offers one")
     labels: str | None = Field(
         None, description="which masks, where the dataset offers several, see `list datasets` (default: its first)"
     )
     crs: str | None = Field(None, description="coordinate system where the source has none, such as EPSG:32633")
+    nodata: float | None = Field(
+        None, description="value of pixels without data in images whose files name none, such as 0 or -9999"
+    )
     jobs: Count = Field(2, description="processes that cut at the same time")
     shard: str | None = Field(
         None,
@@ -150,6 +170,11 @@ class PrepareConfig(FrozenOptions):
         if self.dst is None:
             raise InvalidOptions("--dst is required: folder for the tiles. Only --check works without it.")
         return self.dst
+
+    @property
+    def shared(self) -> int:
+        """The overlap in pixels, which grows with the tile where it is not given."""
+        return self.tile_size * 7 // 32 if self.overlap is None else self.overlap
 
 
 class TestTaskOptions(FrozenOptions):

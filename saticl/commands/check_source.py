@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from saticl.commands.check_report import Checked, show_checked, to_record
+from saticl.commands.raw_scenes import raw_scenes
 from saticl.config import PrepareConfig
 from saticl.cutting import findings as wrong
 from saticl.cutting import ground_findings as misplaced
@@ -15,6 +17,7 @@ from saticl.cutting.ground_findings import Overlap
 from saticl.cutting.inspected import Inspected, Look, Scan
 from saticl.cutting.inspection import is_suspicious, look_at, pixels_of_mask, read_scenes, scan_masks, sections_of
 from saticl.datasets.base import DatasetAdapter, Request, Scene
+from saticl.datasets.listing import located
 from saticl.display.console import console
 from saticl.display.reading_bar import ReadingBar
 from saticl.errors import InvalidOptions, MissingRawData, UnusableSource
@@ -49,19 +52,19 @@ def _check_place(config: PrepareConfig) -> None:
     if config.check_json is None:
         return
     file = config.check_json.resolve()
-    for folder in (config.src, config.dst):
-        if folder is not None and file.is_relative_to(folder.resolve()):
+    for folder in (located(config.src), config.dst):
+        if isinstance(folder, Path) and file.is_relative_to(folder.resolve()):
             raise InvalidOptions(f"--check-json {config.check_json} lies in {folder}: choose a file outside of it.")
 
 
 def _scenes(config: PrepareConfig, adapter: DatasetAdapter, request: Request) -> tuple[list[Scene], list[Finding]]:
     """The complete scenes, and what the others lack."""
     try:
-        return adapter.scenes(config.src, replace(request, allow_missing=False)), []
+        return raw_scenes(config, adapter, replace(request, allow_missing=False)), []
     except MissingRawData as error:
         refused = Finding(str(error), tuple(error.lacking), is_refused=True)
         try:
-            scenes = adapter.scenes(config.src, replace(request, allow_missing=True))
+            scenes = raw_scenes(config, adapter, replace(request, allow_missing=True))
         except MissingRawData:
             return [], [refused]
         return scenes, [wrong.incomplete(error.lacking, len(scenes), request.allow_missing)]
@@ -91,7 +94,7 @@ def _inspected(config: PrepareConfig, looks: list[Look], classes: int) -> list[I
 
 def _number_of_tiles(look: Look, config: PrepareConfig) -> int:
     place = look.cut
-    return 0 if place is None else len(grid(place.height, place.width, config.tile_size, config.overlap))
+    return 0 if place is None else len(grid(place.height, place.width, config.tile_size, config.shared))
 
 
 def _findings(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from saticl.commands.check_source import check_source
+from saticl.commands.raw_scenes import raw_scenes
 from saticl.commands.summary import show_summary
 from saticl.config import PrepareConfig
 from saticl.cutting.blocks import Block
@@ -22,9 +23,11 @@ from saticl.cutting.survey import Failures, is_finished, survey_scenes, unfinish
 from saticl.datasets import find
 from saticl.datasets.base import DatasetAdapter, Request, Scene, Value
 from saticl.datasets.folder import Folder
+from saticl.datasets.listing import located
 from saticl.display.console import console
 from saticl.display.cutting_bar import CuttingBar
 from saticl.errors import InvalidOptions, MissingTiles
+from saticl.geo.grids import Wanted
 from saticl.geo.windows import grid
 from saticl.tiles.index import read_index
 from saticl.tiles.manifest import MANIFEST, Manifest
@@ -39,8 +42,9 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     for a full disk (after all others have been cut), InvalidOptions for contradictions, and for a folder that was
     prepared with other options, MissingTiles where tiles are damaged and the raw imagery is gone.
     """
-    grid(1, 1, config.tile_size, config.overlap)  # refuses an overlap that does not fit
+    grid(1, 1, config.tile_size, config.shared)  # refuses an overlap that does not fit
     shard = _shard(config.shard)
+    Wanted(config.gsd, config.target_crs).check()
     adapter = find(config.dataset)
     request = _request(config)
     chosen = adapter.chosen(request)
@@ -52,10 +56,11 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     recipe = _recipe(config, adapter, chosen)
     state = _state(config, recipe)
     manifest = finished(config.tiles) if state == "same" else None
-    if manifest is not None and not config.src.exists():
+    source = located(config.src)
+    if manifest is not None and isinstance(source, Path) and not source.exists():
         _check_without_source(config)
         return _announced(manifest, config.tiles)  # the raw imagery may be gone once everything is cut
-    scenes = adapter.scenes(config.src, request)
+    scenes = raw_scenes(config, adapter, request)
     if state != "same":
         begin(config.tiles, recipe.options)
         if state == "other" and shard == (0, 1):
@@ -64,7 +69,7 @@ def prepare(config: PrepareConfig) -> Manifest | None:
 
 
 def _state(config: PrepareConfig, recipe: Recipe) -> State:
-    if config.tiles.resolve() == config.src.resolve():
+    if config.tiles.resolve() == Path(located(config.src)).resolve():
         raise InvalidOptions(
             f"--src and --dst are the same folder {config.tiles}: choose another folder for the tiles."
         )
@@ -89,7 +94,7 @@ def _cut(
         console.print(_repairing(damaged), style="yellow", highlight=False, soft_wrap=True)
         reopen(recipe.root)
     failed = survey.failed | _cut_blocks(left, recipe, config.jobs)
-    raise_failures({scene.id: failed[scene.id] for scene in scenes if scene.id in failed})
+    raise_failures({scene.id: failed[scene.id] for scene in scenes if scene.id in failed}, recipe.root)
     if not all(is_finished(block, recipe) for block in left):
         raise MissingTiles(
             f"Some tiles in {recipe.root} were written and are now missing or incomplete: make sure that the disk "
@@ -146,7 +151,8 @@ def _request(config: PrepareConfig) -> Request:
 
 def _recipe(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Recipe:
     colours = tuple(entry.colour for entry in adapter.classes)
-    return Recipe(config.tiles, config.tile_size, config.overlap, colours, _options(config, adapter, chosen))
+    options = _options(config, adapter, chosen)
+    return Recipe(config.tiles, config.tile_size, config.shared, colours, options, config.min_valid)
 
 
 def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Asked:
@@ -156,14 +162,25 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str
     return {
         "dataset": adapter.title,
         "description": hashlib.sha256(description).hexdigest()[:16] if is_described else None,
-        "src": str(config.src.resolve()),
+        "src": str(located(config.src)),
         "channels": chosen["channels"] if config.channels else None,
         "tile_size": config.tile_size,
-        "overlap": config.overlap,
+        "overlap": config.shared,
         "dsm": config.dsm,
         "labels": chosen.get("labels", "full"),  # also where there is no choice, as folders begun earlier say it
         "crs": config.crs,
+    } | _of_rasters(config)
+
+
+def _of_rasters(config: PrepareConfig) -> Asked:
+    """Options that came later: folders that were begun without them do not have them."""
+    later: Asked = {
+        "gsd": config.gsd,
+        "target_crs": config.target_crs,
+        "nodata": config.nodata,
+        "min_valid": config.min_valid or None,
     }
+    return {name: value for name, value in later.items() if value is not None}
 
 
 def _announced(manifest: Manifest, root: Path) -> Manifest:

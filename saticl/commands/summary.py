@@ -7,6 +7,9 @@ from rich.table import Table
 from saticl.display.console import console
 from saticl.tiles.manifest import Manifest, SceneEntry
 
+NAMED = 3
+"""Scenes that are named beside a note."""
+
 
 def show_summary(manifest: Manifest, root: Path) -> None:
     """Print scenes, tiles, class shares and defects per split."""
@@ -18,10 +21,12 @@ def show_summary(manifest: Manifest, root: Path) -> None:
     for split, scenes in splits.items():
         if scenes:
             table.add_column(split, justify="right")
+    skipped = sum(scene.skipped for scene in manifest.scenes)
     used = [scenes for scenes in splits.values() if scenes]
     rows = {
         "scenes": [str(len(scenes)) for scenes in used],
         "tiles": [f"{sum(scene.tiles for scene in scenes):,}" for scenes in used],
+        **({"tiles left out": [str(sum(scene.skipped for scene in scenes)) for scenes in used]} if skipped else {}),
         "megapixels": [f"{_pixels(scenes) / 1e6:,.1f}" for scenes in used],
         **{f"{name} %": [_share(scenes, label) for scenes in used] for label, name in enumerate(manifest.class_names)},
         "ignored %": [f"{100 * sum(scene.ignored for scene in scenes) / _pixels(scenes):.2f}" for scenes in used],
@@ -32,9 +37,30 @@ def show_summary(manifest: Manifest, root: Path) -> None:
         table.add_row(name, *values)
     console.print(f"{manifest.dataset}, prepared in {root}", highlight=False, soft_wrap=True)
     console.print(table)
+    for line in (*_bits(manifest), *_notes(manifest)):
+        console.print(line, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _bits(manifest: Manifest) -> list[str]:
+    """How much of 16 bits is used, where it is less: sensors often give 11 or 12."""
+    highest = manifest.statistics.highest[: len(manifest.bands) - manifest.has_dsm]
+    used = int(max(highest, default=0)).bit_length()
+    if manifest.dtype != "uint16" or not 0 < used < 16:
+        return []
+    return [f"The values use {used} of 16 bits: the largest is {max(highest):,.0f}."]
+
+
+def _notes(manifest: Manifest) -> list[str]:
+    """What is said of scenes; what is said of many is said once."""
+    scenes: dict[str, list[str]] = {}
     for scene in manifest.scenes:
         for note in (*scene.notes, *_defects(scene)):
-            console.print(f"{scene.id}: {note}", style="yellow", highlight=False, soft_wrap=True)
+            scenes.setdefault(note, []).append(scene.id)
+    return [f"{_some(names)}: {note}" for note, names in scenes.items()]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more scenes" if len(names) > NAMED else "")
 
 
 def _defects(scene: SceneEntry) -> list[str]:

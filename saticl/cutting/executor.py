@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from saticl.cutting.blocks import Block
@@ -14,10 +15,17 @@ from saticl.cutting.recipe import Recipe
 from saticl.cutting.survey import Failures
 from saticl.cutting.unit import cut_block, forget_block
 from saticl.errors import InvalidRaster, SaticlError
+from saticl.files import write_atomically
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
+
+FAILED = "failed.txt"
+"""Why each scene of many failed, in the folder that is being prepared."""
+
+NAMED = 3
+"""Failed scenes whose names fit into a message."""
 
 OnBlock = Callable[[str, int], None]
 """Told after each finished block: the scene, and how many tiles were written."""
@@ -107,11 +115,21 @@ def cut_blocks(blocks: Sequence[Block], recipe: Recipe, executor: Executor, repo
     return work.failed
 
 
-def raise_failures(failed: Failures) -> None:
-    """Raise the first failure, with the names of all others, if there is one."""
+def raise_failures(failed: Failures, root: Path) -> None:
+    """Raise the first failure, if there is one, with the number of the others and the names of a few.
+
+    Where others are left unnamed, why each scene failed is written to a file in the folder `root`.
+    """
+    (root / FAILED).unlink(missing_ok=True)
     if failed:
         first, *others = failed.values()
-        more = f" ({len(others)} more scenes failed: {', '.join(list(failed)[1:])})" if others else ""
+        names = list(failed)[1:]
+        more = ""
+        if len(names) > NAMED:
+            write_atomically(root / FAILED, "".join(f"{scene}: {error}\n" for scene, error in failed.items()))
+            more = f" ({len(others)} more scenes failed, for example {', '.join(names[:NAMED])}: see {root / FAILED})"
+        elif names:
+            more = f" ({len(others)} more {'scene' if len(others) == 1 else 'scenes'} failed: {', '.join(names)})"
         raise type(first)(f"{first}{more}") from first
 
 

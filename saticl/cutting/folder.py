@@ -95,7 +95,7 @@ def _difference(root: Path, begun: Asked, options: Asked) -> str:
     changes = (
         f"{'the description' if name == 'description' else name} "
         + ("has changed" if name == "description" else f"was {begun.get(name)} and is now {value}")
-        for name, value in options.items()
+        for name, value in (dict.fromkeys(begun) | options).items()
         if begun.get(name) != value
     )
     return (

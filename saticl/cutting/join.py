@@ -23,11 +23,16 @@ Scenes = list[list[Part]]
 def join(blocks: Sequence[Sequence[Block]], recipe: Recipe, adapter: DatasetAdapter) -> Manifest:
     """Write index and manifest over the finished blocks of every scene, and sweep away what belongs to neither.
 
-    Raises InvalidRaster for scenes of different types, MissingTiles where a part has vanished meanwhile.
+    Raises InvalidRaster for scenes of different types and where no tile is left, MissingTiles where a part has
+    vanished meanwhile.
     """
     scenes = [[_part(recipe, block) for block in of_scene] for of_scene in blocks]
     check_alike({(of_scene[0].scene.dtype, of_scene[0].scene.bands): of_scene[0].scene.id for of_scene in scenes})
     parts = [part for of_scene in scenes for part in of_scene]
+    if not any(part.tiles for part in parts):
+        raise InvalidRaster(
+            f"No tile of {recipe.root} holds data in so many of its pixels: choose a smaller --min-valid."
+        )
     write_index(recipe.root, (tile for part in parts for tile in part.tiles))
     first = parts[0].scene
     manifest = Manifest.model_validate(
@@ -84,6 +89,7 @@ def _entry(parts: list[Part]) -> SceneEntry:
         height=scene.height,
         width=scene.width,
         tiles=sum(len(part.tiles) for part in parts),
+        skipped=sum(part.skipped for part in parts),
         counts=counts,
         ignored=scene.height * scene.width - labelled,
         inexact=sum(part.counted.inexact for part in parts),
@@ -98,7 +104,7 @@ def _statistics(parts: list[Part]) -> Statistics:
     """Over the training scenes; over all where none is for training."""
     chosen = [part for part in parts if part.scene.split == "train"] or parts
     total: BandSums = reduce(add, (part.counted.band_sums for part in chosen))
-    return Statistics(mean=total.mean, std=total.std)
+    return Statistics(mean=total.mean, std=total.std, highest=total.highest)
 
 
 def _belonging(recipe: Recipe, parts: list[Part]) -> set[str]:

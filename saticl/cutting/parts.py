@@ -46,21 +46,25 @@ class Counted(PartRecord):
     sums: tuple[int | float, ...]
     """Sum of the values per band, exact for integers."""
     squares: tuple[int | float, ...]
+    highest: tuple[int | float, ...]
+    """Largest value per band; 0 without pixels."""
 
     @property
     def band_sums(self) -> BandSums:
         """The sums over the bands, which can be added up."""
-        return BandSums(self.valid, self.sums, self.squares)
+        return BandSums(self.valid, self.sums, self.squares, self.highest)
 
 
 class Part(PartRecord):
     """One finished block."""
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     options: Asked
     block: int
     scene: SceneFacts
     counted: Counted
+    skipped: int = 0
+    """Tiles that were left out because too few of their pixels hold data."""
     tiles: tuple[Tile, ...]
 
 

@@ -8,7 +8,7 @@ from saticl.labels import Colour
 TILES, PARTS = "tiles", "parts"
 """Folders of the tiles, and of the records of finished blocks."""
 
-Asked = dict[str, str | int | bool | None]
+Asked = dict[str, str | int | float | bool | None]
 """All that changes the tiles, by name."""
 
 
@@ -23,6 +23,8 @@ class Recipe:
     colours: tuple[Colour, ...]
     options: Asked
     """What was asked for: kept in each part, so that parts of different options never mix."""
+    min_valid: float = 0.0
+    """Tiles of which a smaller share of pixels holds data are left out."""
 
     def part(self, scene: str, block: int) -> Path:
         """The file whose presence says that a block is cut."""

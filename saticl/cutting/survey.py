@@ -10,6 +10,7 @@ from saticl.cutting.recipe import Recipe
 from saticl.datasets.base import Scene
 from saticl.datasets.reader import open_scene
 from saticl.errors import InvalidRaster, SaticlError
+from saticl.geo.raster import environment
 
 Failures = dict[str, SaticlError]
 """Why scenes cannot be used, by scene."""
@@ -76,5 +77,5 @@ def _extent(scene: Scene, recipe: Recipe) -> tuple[int, int]:
     part = read_part(recipe, scene.id, 0)
     if part is not None:
         return part.scene.height, part.scene.width
-    with open_scene(scene) as reader:
+    with environment(), open_scene(scene) as reader:
         return reader.height, reader.width

@@ -72,7 +72,7 @@ def _cut(block: Block, reader: SceneReader, writer: "_Writer") -> Part:
     dtype, bands = "", scene.bands
     for strip in strips(reader, recipe.tile_size, recipe.overlap, block.rows):
         tally.add(strip.fresh)
-        tiles += [writer.tile(cell, strip) for cell in strip.cells]
+        tiles += [tile for cell in strip.cells if (tile := writer.tile(cell, strip)) is not None]
         dtype = str(strip.layers.image.dtype)
         bands = (*scene.bands, *(() if strip.layers.dsm is None else (DSM,)))
     tiles.sort(key=lambda tile: (tile.window.row, tile.window.col))
@@ -89,7 +89,14 @@ def _cut(block: Block, reader: SceneReader, writer: "_Writer") -> Part:
         transform=(a, b, c, d, e, f),
         notes=reader.notes,
     )
-    return Part(options=recipe.options, block=block.number, scene=facts, counted=tally.counted(), tiles=tuple(tiles))
+    return Part(
+        options=recipe.options,
+        block=block.number,
+        scene=facts,
+        counted=tally.counted(),
+        skipped=writer.skipped,
+        tiles=tuple(tiles),
+    )
 
 
 @dataclass
@@ -118,33 +125,39 @@ class _Tally:
             valid=total.count,
             sums=total.sums,
             squares=total.squares,
+            highest=total.highest,
         )
 
 
 @dataclass
 class _Writer:
-    """Writes tiles, and remembers which files it began."""
+    """Writes tiles, and remembers which files it began and how many tiles it left out."""
 
     scene: Scene
     reader: SceneReader
     recipe: Recipe
     written: list[Path] = field(default_factory=list)
+    skipped: int = 0
 
-    def tile(self, cell: Cell, strip: Strip) -> Tile:
+    def tile(self, cell: Cell, strip: Strip) -> Tile | None:
+        """Write a tile; None for one of which too few pixels hold data."""
         window, scene = cell.window, self.scene
         place = window.relative_to(strip.frame)
         layers, empty = crop(strip.layers, place), None if strip.invalid is None else strip.invalid[place.slices]
         invalid = _number(empty)
+        if window.height * window.width - invalid < self.recipe.min_valid * window.height * window.width:
+            self.skipped += 1
+            return None
         valid = None if empty is None or not invalid else ~empty
         name = f"{window.row:05d}_{window.col:05d}"
         image, mask, dsm = (f"{TILES}/{scene.id}/{name}_{kind}.tif" for kind in ("image", "mask", "dsm"))
-        colours = dict(enumerate(self.recipe.colours))
+        colours, imagery = dict(enumerate(self.recipe.colours)), self.reader.imagery
         files = [
-            self._file(image, window, layers.image, valid=valid),
+            self._file(image, window, layers.image, imagery.nodata, valid=valid, names=imagery.names),
             self._file(mask, window, layers.mask[None], IGNORE, colours),
         ]
         if layers.dsm is not None:
-            files.append(self._file(dsm, window, layers.dsm, valid=valid))
+            files.append(self._file(dsm, window, layers.dsm, imagery.dsm_nodata, valid=valid))
         counts = label_counts(layers.mask, len(self.recipe.colours))
         return Tile(
             id=f"{scene.id}/{name}",
@@ -167,13 +180,14 @@ class _Writer:
         name: str,
         window: Window,
         pixels: Array,
-        nodata: int | None = None,
+        nodata: float | None = None,
         colours: dict[int, Colour] | None = None,
         valid: Flags | None = None,
+        names: tuple[str, ...] = (),
     ) -> Fingerprint:
         path, where = self.recipe.root / name, raster.shifted(self.reader.transform, window.row, window.col)
         self.written.append(path)
-        return raster.write(path, pixels, where, self.reader.crs, nodata, colours, valid)
+        return raster.write(path, pixels, where, self.reader.crs, nodata, colours, valid, names)
 
 
 def _number(flags: Flags | None) -> int:

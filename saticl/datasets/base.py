@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from saticl.datasets.listing import ListedFiles
 from saticl.errors import InvalidOptions
+from saticl.geo.grids import AS_IT_IS, Wanted
 from saticl.geo.palette import Palette
 from saticl.labels import Colour, Split
 from saticl.tasks import Protocol
@@ -87,6 +89,10 @@ class Scene:
     is_strict: bool
     """Whether a mask with pixels of no class is an error; otherwise they are ignored and counted."""
     crs: str | None
+    wanted: Wanted = AS_IT_IS
+    """On which grid it is read."""
+    nodata: float | None = None
+    """Value of pixels without data where the image's file names none."""
 
 
 class DatasetAdapter(ABC):
@@ -127,6 +133,13 @@ class DatasetAdapter(ABC):
         Raises MissingRawData where files are missing (see `Request.allow_missing`), InvalidOptions for what the
         dataset does not offer.
         """
+
+    def listed(self, files: ListedFiles, request: Request) -> list[Scene]:
+        """The scenes among files that a list names, as `scenes` finds them below a folder."""
+        raise InvalidOptions(
+            f"The dataset {self.title} is read from a folder, and {files.title} is a list: download it, and give its "
+            "folder as --src."
+        )
 
 
 def _value(dataset: str, choice: Choice, wanted: Value | None) -> Value:

@@ -1,6 +1,5 @@
 """A user's own imagery, from a YAML description (see description.py) and without Python."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from saticl.datasets.base import Choice, ClassInfo, DatasetAdapter, Request, Scene, Value
 from saticl.datasets.description import Description, load, placeholders
+from saticl.datasets.listing import Files, ListedFiles, LocalFiles
 from saticl.errors import InvalidOptions, MissingRawData
 from saticl.geo.palette import ExactPalette, IndexPalette, Palette, distinct_colours
 from saticl.geo.raster import parse_crs
@@ -31,7 +31,7 @@ class Found:
     id: str
     values: Mapping[str, str]
     """Of the placeholders."""
-    image: Path
+    image: str
 
 
 class Folder(DatasetAdapter):
@@ -76,7 +76,17 @@ class Folder(DatasetAdapter):
 
     def scenes(self, root: Path, request: Request) -> list[Scene]:
         """See DatasetAdapter; an id is made of the values of the placeholders."""
-        self._check(root, request)
+        if not root.is_dir():
+            raise MissingRawData(f"The folder {root} does not exist; expected in it: {self.description.images}.")
+        return self._scenes(LocalFiles(root), request)
+
+    def listed(self, files: ListedFiles, request: Request) -> list[Scene]:
+        """See DatasetAdapter; patterns are compared with the names in the list."""
+        return self._scenes(files, request)
+
+    def _scenes(self, root: Files, request: Request) -> list[Scene]:
+        if request.crs is not None:
+            parse_crs(request.crs)
         with_dsm = bool(self.chosen(request).get("dsm"))
         found = self._images(root)
         splits = self._splits(root, found)
@@ -85,38 +95,38 @@ class Folder(DatasetAdapter):
         for image in found:
             split = splits[image.id]
             if split is not None:
-                scene = self._scene(root, image, split, with_dsm, request.crs)
-                absent = [file for file in (scene.mask, scene.dsm) if file is not None and not Path(file).is_file()]
-                scenes += [] if absent else [scene]
-                lacking |= {image.id: [_below(root, file) for file in absent]} if absent else {}
+                names = [
+                    self.description.masks,
+                    *([self.description.dsm] if with_dsm and self.description.dsm else []),
+                ]
+                files = {name: root.find(name) for name in (pattern.format(**image.values) for pattern in names)}
+                absent = [name for name, file in files.items() if file is None]
+                lacking |= {image.id: absent} if absent else {}
+                mask, dsm = (*files.values(), None)[:2]
+                if not absent:
+                    scenes.append(self._scene(image, split, mask, dsm, request.crs))
         if not scenes or (lacking and not request.allow_missing):
             raise MissingRawData(self._what_lacks(root, lacking, len(scenes)), lacking)
         return scenes
 
-    def _check(self, root: Path, request: Request) -> None:
-        if not root.is_dir():
-            raise MissingRawData(f"The folder {root} does not exist; expected in it: {self.description.images}.")
-        if request.crs is not None:
-            parse_crs(request.crs)
-
-    def _images(self, root: Path) -> list[Found]:
+    def _images(self, root: Files) -> list[Found]:
         pattern, names = _regex(self.description.images), placeholders(self.description.images)
-        paths = sorted(path.relative_to(root).as_posix() for path in _files(root))
+        paths = root.names()
         matches = ((path, match) for path in paths if (match := pattern.fullmatch(path)))
         found = [
-            Found(_scene_id([match[name] for name in names]), match.groupdict(), root / path)
+            Found(_scene_id([match[name] for name in names]), match.groupdict(), str(root.find(path)))
             for path, match in matches
         ]
         if not found:
             example = f", but for example {paths[0]}" if paths else ""
-            raise MissingRawData(f"No file below {root} matches images: {self.description.images!r}{example}.")
+            raise MissingRawData(f"No file below {root.title} matches images: {self.description.images!r}{example}.")
         ids = [image.id for image in found]
         twice = next((name for name in ids if ids.count(name) > 1), None) if len(set(ids)) < len(ids) else None
         if twice is not None:
             raise InvalidOptions(f"Two images have the name {twice!r}: rename one, or add a placeholder to `images`.")
         return found
 
-    def _splits(self, root: Path, found: list[Found]) -> dict[str, Split | None]:
+    def _splits(self, root: Files, found: list[Found]) -> dict[str, Split | None]:
         """The split of each scene; None for those that are skipped."""
         split = self.description.split
         if split is None:
@@ -138,43 +148,37 @@ class Folder(DatasetAdapter):
             )
         return {name: _split(places[key]) for name, key in keys.items()}
 
-    def _listed(self, root: Path, place: str, entry: tuple[str | int, ...] | str) -> list[str]:
+    def _listed(self, root: Files, place: str, entry: tuple[str | int, ...] | str) -> list[str]:
         """Values of a split: written out, or one per line of a text file beside the description or the imagery."""
         if not isinstance(entry, str):
             return [str(value) for value in entry]
-        for folder in (self.place, root):
-            if (folder / entry).is_file():
-                lines = _lines(folder / entry, place)
+        for path in (self.place / entry, root.find(entry)):
+            if path is not None and Path(path).is_file():
+                lines = _lines(Path(path), place)
                 return [re.sub(r"\.(tiff?|png|jpe?g)$", "", line.strip()) for line in lines if line.strip()]
-        raise InvalidOptions(f"split.{place} is {entry!r}, but there is no such file in {self.place} or {root}.")
+        raise InvalidOptions(f"split.{place} is {entry!r}, but there is no such file in {self.place} or {root.title}.")
 
-    def _scene(self, root: Path, image: Found, split: Split, with_dsm: bool, crs: str | None) -> Scene:
-        description = self.description
-        by = "scene" if description.split is None else description.split.by
-        group = image.values.get(by, image.values.get("group", image.id))
+    def _scene(self, image: Found, split: Split, mask: str | None, dsm: str | None, crs: str | None) -> Scene:
+        by = "scene" if self.description.split is None else self.description.split.by
         return Scene(
             id=image.id,
-            group=group,
+            group=image.values.get(by, image.values.get("group", image.id)),
             split=split,
-            image=str(image.image),
-            mask=str(root / description.masks.format(**image.values)),
-            dsm=str(root / description.dsm.format(**image.values)) if with_dsm and description.dsm else None,
-            bands=description.bands,
-            palette=_palette(description),
+            image=image.image,
+            mask=mask,
+            dsm=dsm,
+            bands=self.description.bands,
+            palette=_palette(self.description),
             is_strict=True,
             crs=crs,
         )
 
-    def _what_lacks(self, root: Path, lacking: Mapping[str, list[str]], complete: int) -> str:
+    def _what_lacks(self, root: Files, lacking: Mapping[str, list[str]], complete: int) -> str:
         if not lacking:
-            return f"All images of {self.title} below {root} are skipped: list some under train or test."
+            return f"All images of {self.title} below {root.title} are skipped: list some under train or test."
         files = [file for of_scene in lacking.values() for file in of_scene]
         advice = f"add --allow-missing to cut the {complete} complete scenes" if complete else "no scene is complete"
-        return f"{len(files)} files of {self.title} are missing below {root}: {_some(files)}; {advice}."
-
-
-def _below(root: Path, file: str) -> str:
-    return str(Path(file).relative_to(root) if Path(file).is_relative_to(root) else file)
+        return f"{len(files)} files of {self.title} are missing below {root.title}: {_some(files)}; {advice}."
 
 
 def _palette(description: Description) -> Palette:
@@ -205,10 +209,6 @@ def _regex(pattern: str) -> re.Pattern[str]:
             known.add(name)
             parts.append(f"(?P<{name}>[^/]+?)")
     return re.compile("".join(parts))
-
-
-def _files(root: Path) -> list[Path]:
-    return [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
 
 
 def _lines(path: Path, place: str) -> list[str]:

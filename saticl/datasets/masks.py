@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rasterio import DatasetReader
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 
 from saticl.errors import InvalidRaster
-from saticl.geo.palette import Decoded, IndexPalette, Palette
+from saticl.geo.grids import Place, place_of, regridded
+from saticl.geo.palette import Decoded, Flags, IndexPalette, Palette
 from saticl.geo.raster import Array, opened, read_bands
 from saticl.geo.windows import Window
+from saticl.labels import IGNORE
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,27 @@ class MaskReader:
     palette: Palette
     is_strict: bool
     """Whether pixels of no class are an error; otherwise they are ignored and flagged."""
+    file: DatasetReader
+    """What `source` reads on another grid; the same where it does not."""
 
     def read(self, window: Window) -> Decoded:
         """The labels of a window inside the mask; raises InvalidRaster for values of no class where that is strict."""
         decoded = self.palette.decode(_values(self.source, window, self.palette))
+        if self.source is not self.file:
+            decoded = _outside(decoded, read_bands(self.source, [self.source.count], window)[0] == 0)
         if decoded.unknown is not None and self.is_strict:
-            raise InvalidRaster(_diagnosis(self.source, self.palette))
+            raise InvalidRaster(_diagnosis(self.file, self.palette))
         return decoded
+
+    @contextmanager
+    def on_grid(self, scene: Place, grid: Place) -> Iterator["MaskReader"]:
+        """The mask of a scene read on another grid: each pixel is the nearest one, those outside the mask are ignored.
+
+        Raises InvalidRaster for a mask of another size than the scene that does not say where it lies.
+        """
+        place = place_of(self.file, scene)
+        with regridded(self.file, place, grid, Resampling.nearest, None) as source:
+            yield replace(self, source=source)
 
 
 @contextmanager
@@ -37,7 +53,16 @@ def open_mask(path: str, palette: Palette, is_strict: bool) -> Iterator[MaskRead
     """Open a mask; raises InvalidRaster where it is damaged, or of a type that the palette cannot decode."""
     with opened(path) as source:
         _check_type(source, palette)
-        yield MaskReader(source, palette, is_strict)
+        yield MaskReader(source, palette, is_strict, source)
+
+
+def _outside(decoded: Decoded, outside: Flags) -> Decoded:
+    """The same where the mask has a pixel, ignored elsewhere."""
+    decoded.labels[outside] = IGNORE
+    inexact, unknown = (
+        None if flags is None or not (flags & ~outside).any() else flags & ~outside for flags in decoded[1:]
+    )
+    return Decoded(decoded.labels, inexact, unknown)
 
 
 def unknown_values(path: str, palette: Palette) -> Counter[str]:

@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 from saticl.datasets.base import Scene
 from saticl.datasets.masks import MaskReader, open_mask
 from saticl.errors import InvalidRaster
-from saticl.geo.imagery import ImageReader, first_crs, first_transform, open_image
+from saticl.geo.imagery import ImageReader, open_image
 from saticl.geo.palette import Decoded, Flags
 from saticl.geo.raster import Array
 from saticl.geo.windows import Window
@@ -54,8 +54,16 @@ class SceneReader:
     scene: Scene
     imagery: ImageReader
     mask: MaskReader | None
-    transform: Affine
-    crs: CRS | None
+
+    @property
+    def transform(self) -> Affine:
+        """Where the scene lies."""
+        return self.imagery.transform
+
+    @property
+    def crs(self) -> CRS | None:
+        """Its coordinate system."""
+        return self.imagery.crs
 
     @property
     def image(self) -> DatasetReader:
@@ -105,13 +113,18 @@ def open_scene(scene: Scene) -> Iterator[SceneReader]:
     bands that were not declared.
     """
     with ExitStack() as stack:
-        imagery = stack.enter_context(open_image(scene.image, scene.bands, scene.dsm, scene.crs))
         mask = None
         if scene.mask is not None:
             mask = stack.enter_context(open_mask(scene.mask, scene.palette, scene.is_strict))
+        beside = () if mask is None else (mask.source,)
+        imagery = stack.enter_context(
+            open_image(scene.image, scene.bands, scene.dsm, scene.crs, scene.wanted, scene.nodata, beside)
+        )
+        if mask is not None and imagery.regrid is not None:
+            mask = stack.enter_context(mask.on_grid(imagery.own, imagery.regrid.grid))
+        elif mask is not None:
             _check_size(scene, imagery, mask.source)
-        files = [file for file in (imagery.image, mask and mask.source, imagery.dsm) if file is not None]
-        yield SceneReader(scene, imagery, mask, first_transform(files), first_crs(files, scene.crs))
+        yield SceneReader(scene, imagery, mask)
 
 
 def _check_size(scene: Scene, imagery: ImageReader, mask: DatasetReader) -> None:

@@ -1,7 +1,7 @@
 """Reading of an image and its surface model, window by window, on one grid. No mask is needed.
 
 What is repaired here, and noted: pixels without data, surface models that miss a column, georeferences that only a
-neighbouring file has.
+neighbouring file has. Images that are wanted on another grid are read on it (see grids.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,11 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from saticl.errors import InvalidRaster
-from saticl.geo.nodata import blank, either, without_data
+from saticl.geo.grids import AS_IT_IS, Place, Regrid, Wanted, place_of, regrid, regridded
+from saticl.geo.nodata import either, fits, without_data
 from saticl.geo.palette import Flags
 from saticl.geo.raster import Array, opened, parse_crs, read_bands
+from saticl.geo.remote import shown
 from saticl.geo.windows import Window
 
 MAX_DSM_GAP = 8
@@ -47,7 +49,16 @@ class ImageReader:
     transform: Affine
     crs: CRS | None
     notes: tuple[str, ...]
-    """Defects that are repaired while reading."""
+    """Defects that are repaired while reading, and what else was changed."""
+    nodata: float | None
+    """Value of pixels of the image without data."""
+    dsm_nodata: float | None
+    names: tuple[str, ...]
+    """What the file calls its bands, else what they are called here."""
+    own: Place
+    """Where the files lie."""
+    regrid: Regrid | None
+    """The other grid on which they are read; None where it is their own."""
 
     @property
     def height(self) -> int:
@@ -62,10 +73,11 @@ class ImageReader:
     def read(self, window: Window) -> Patch:
         """The pixels of a window inside the image."""
         image = _as_supported(read_bands(self.image, range(1, len(self.bands) + 1), window))
-        dsm = None if self.dsm is None else _padded(self.dsm, window)
-        invalid = without_data(self.image, image, window)
-        if dsm is not None and self.dsm is not None:
-            invalid = either(invalid, blank(dsm, self.dsm.nodata))
+        invalid = without_data(self.image, image, window, self.nodata)
+        dsm = None
+        if self.dsm is not None:
+            dsm, lost = _heights(self.dsm, window, self.dsm_nodata)
+            invalid = either(invalid, lost)
         if invalid is not None:
             image[:, invalid] = 0
             if dsm is not None:
@@ -75,20 +87,53 @@ class ImageReader:
 
 @contextmanager
 def open_image(
-    image: str, bands: tuple[str, ...], dsm: str | None = None, crs: str | None = None
+    image: str,
+    bands: tuple[str, ...],
+    dsm: str | None = None,
+    crs: str | None = None,
+    wanted: Wanted = AS_IT_IS,
+    nodata: float | None = None,
+    beside: Sequence[DatasetReader] = (),
 ) -> Iterator[ImageReader]:
-    """Open an image of these bands, and its surface model where one is named; `crs` serves where no file has one.
+    """Open an image of these bands, and its surface model where one is named.
 
-    Raises InvalidRaster for damaged files, another number of bands, complex numbers, and a surface model of another
-    size; InvalidOptions for a coordinate system that does not exist.
+    `crs` and `nodata` serve where the image's file says nothing. `beside` are further files of the scene, which may
+    know where it lies. Raises InvalidRaster for damaged files, another number of bands, complex numbers, a surface
+    model of another size, and a grid that cannot be made; InvalidOptions for a coordinate system that does not exist.
     """
     with ExitStack() as stack:
         pixels = stack.enter_context(opened(image))
         heights = None if dsm is None else stack.enter_context(opened(dsm))
         _check_bands(pixels, bands)
-        notes = () if heights is None else _dsm_notes(pixels, heights)
-        files = [file for file in (pixels, heights) if file is not None]
-        yield ImageReader(pixels, heights, bands, first_transform(files), first_crs(files, crs), notes)
+        empty = pixels.nodata if pixels.nodata is not None else nodata
+        empty = empty if empty is not None and fits(empty, np.dtype(pixels.dtypes[0])) else None
+        names = tuple(given or band for given, band in zip(pixels.descriptions, bands, strict=False))
+        low = None if heights is None else heights.nodata
+        files = [file for file in (pixels, *beside, heights) if file is not None]
+        own = Place(first_transform(files), first_crs(files, crs), pixels.height, pixels.width)
+        other = regrid(own, wanted, shown(image))
+        if other is None:
+            notes = () if heights is None else _dsm_notes(pixels, heights)
+            grid = own
+        else:
+            notes, grid, how = (other.note,), other.grid, other.resampling
+            pixels = stack.enter_context(regridded(pixels, own, grid, how, empty))
+            if heights is not None:
+                place = place_of(heights, own, MAX_DSM_GAP)
+                heights = stack.enter_context(regridded(heights, place, grid, how, low))
+        yield ImageReader(
+            pixels,
+            heights,
+            bands,
+            grid.transform,
+            grid.crs,
+            notes,
+            empty,
+            low,
+            names,
+            own,
+            other,
+        )
 
 
 def first_transform(files: Sequence[DatasetReader]) -> Affine:
@@ -135,11 +180,15 @@ def _as_supported(image: Array) -> Array:
     return image if image.dtype in (np.uint8, np.uint16, np.float32) else image.astype(np.float32)
 
 
-def _padded(dsm: DatasetReader, window: Window) -> NDArray[np.float32]:
+def _heights(dsm: DatasetReader, window: Window, nodata: float | None) -> tuple[NDArray[np.float32], Flags | None]:
     """The window of a surface model that may miss its last rows or columns: they repeat the edge."""
     height = min(window.height, max(dsm.height - window.row, 1))
     width = min(window.width, max(dsm.width - window.col, 1))
-    row, col = min(window.row, dsm.height - height), min(window.col, dsm.width - width)
-    pixels = read_bands(dsm, [1], Window(row, col, height, width), np.float32)
+    inside = Window(min(window.row, dsm.height - height), min(window.col, dsm.width - width), height, width)
+    pixels = read_bands(dsm, [1], inside, np.float32)
+    lost = without_data(dsm, pixels, inside, nodata)
     gap = (0, window.height - height), (0, window.width - width)
-    return np.pad(pixels, ((0, 0), *gap), mode="edge") if any(gap[0] + gap[1]) else pixels
+    if any(gap[0] + gap[1]):
+        pixels = np.pad(pixels, ((0, 0), *gap), mode="edge")
+        lost = None if lost is None else np.pad(lost, gap, mode="edge")
+    return pixels, lost

@@ -3,27 +3,33 @@
 from typing import Any
 
 import numpy as np
-import rasterio.windows
 from rasterio import DatasetReader
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 
 from saticl.geo.palette import Flags
-from saticl.geo.raster import Array, read_bands
+from saticl.geo.raster import Array, read_bands, read_mask
 from saticl.geo.windows import Window
 
 LARGEST = 2**16 - 1
 """The largest value of an image of 16 bits: a nodata value from 0 to here may also be a measurement."""
 
 
-def without_data(source: DatasetReader, image: Array, window: Window) -> Flags | None:
-    """Pixels that the file declares empty: by its nodata value, by transparency, or by not a number."""
-    invalid = blank(image, source.nodata)
-    if source.count > len(image):
+def without_data(source: DatasetReader, image: Array, window: Window, nodata: float | None) -> Flags | None:
+    """Pixels [H, W] of an image that are empty: by a value, by transparency or a mask, or by not a number.
+
+    `image` are the bands [C, H, W] that were read from the window, without transparency.
+    """
+    invalid = blank(image, nodata)
+    if source.count > len(image) and source.colorinterp[-1] == ColorInterp.alpha:
         return either(invalid, read_bands(source, [source.count], window)[0] == 0)
     if MaskFlags.per_dataset in source.mask_flag_enums[0] and MaskFlags.alpha not in source.mask_flag_enums[0]:
-        place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
-        return either(invalid, np.asarray(source.dataset_mask(window=place) == 0))
+        return either(invalid, ~read_mask(source, window))
     return invalid
+
+
+def can_be_measured(nodata: float) -> bool:
+    """Whether a nodata value may also be that of a pixel with data, such as 0 or 255; -9999 may not."""
+    return 0 <= nodata <= LARGEST
 
 
 def blank(pixels: Array, nodata: float | None) -> Flags | None:
@@ -33,9 +39,9 @@ def blank(pixels: Array, nodata: float | None) -> Flags | None:
     as 0 or 255, may be a shadow or a bright roof: it must stand in all bands.
     """
     invalid: Flags | None = None
-    if nodata is not None and np.isfinite(nodata) and _fits(nodata, pixels.dtype):
+    if nodata is not None and np.isfinite(nodata) and fits(nodata, pixels.dtype):
         found = pixels == pixels.dtype.type(nodata)
-        invalid = found.all(axis=0) if 0 <= nodata <= LARGEST else found.any(axis=0)
+        invalid = found.all(axis=0) if can_be_measured(nodata) else found.any(axis=0)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         invalid = either(invalid, np.logical_not(np.isfinite(pixels).all(axis=0)))
     return invalid if invalid is not None and invalid.any() else None
@@ -48,7 +54,8 @@ def either(one: Flags | None, other: Flags | None) -> Flags | None:
     return one | other
 
 
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+def fits(value: float, dtype: np.dtype[Any]) -> bool:
+    """Whether pixels of this type can hold a value."""
     if dtype.kind == "f":
-        return abs(value) <= float(np.finfo(dtype).max)
-    return value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+        return not np.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
+    return float(value).is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max

@@ -18,6 +18,7 @@ from rasterio.io import MemoryFile
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.files import Fingerprint, write_atomically
+from saticl.geo.remote import ALONE, HTTP, gdal_name, is_remote, shown
 from saticl.geo.windows import Window
 
 Array = NDArray[Any]
@@ -37,15 +38,16 @@ ONE_FILE = {
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[DatasetReader]:
-    """A raster open for reading; raises InvalidRaster where it cannot be opened.
+    """A raster open for reading, from this machine or from an address; raises InvalidRaster where it cannot be opened.
 
     Rasters without georeference are allowed, so the warning about them is turned off.
     """
+    name = gdal_name(str(path))
     try:
-        with _quiet():
-            source = rasterio.open(path)
+        with rasterio.Env(**ALONE) if is_remote(name) else nullcontext(), _quiet():
+            source = rasterio.open(name)
     except RasterioIOError as error:
-        raise _damaged(str(path), error) from error
+        raise _damaged(name, error) from error
     with source:
         yield source
 
@@ -59,8 +61,18 @@ def read_bands(source: DatasetReader, bands: Sequence[int], window: Window, dtyp
         raise _damaged(source.name, error) from error
 
 
+def read_mask(source: DatasetReader, window: Window) -> NDArray[np.bool_]:
+    """Where the file's own mask says that it holds data [H, W]; raises InvalidRaster where it cannot be read."""
+    place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
+    try:
+        return np.asarray(source.dataset_mask(window=place) != 0)
+    except RasterioIOError as error:
+        raise _damaged(source.name, error) from error
+
+
 CUT_ANEW = "run the same `prepare` command again, which cuts such tiles again"
 FETCH_AGAIN = "it is damaged or incomplete, download or copy it again"
+ASK_AGAIN = "check the address and the connection, then run the same command again, which continues"
 
 
 def read(path: Path | str, remedy: str = CUT_ANEW) -> Array:
@@ -97,13 +109,17 @@ def write(
     nodata: float | None = None,
     colours: Mapping[int, tuple[int, int, int]] | None = None,
     valid: NDArray[np.bool_] | None = None,
+    names: Sequence[str] = (),
 ) -> Fingerprint:
     """Write [C, H, W] as one block, ZSTD level 1 after a predictor, under a temporary name that is then renamed.
 
     `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map. `valid` [H, W] says
-    which pixels hold data; it is kept inside the file. Returns the size and the checksum of the file. Raises
-    InvalidRaster for what is no raster, UnwritableFile where the file did not reach the disk.
+    which pixels hold data; it is kept inside the file, and other pixels become `nodata` where it is given. `names` are
+    those of the bands. Returns the size and the checksum of the file. Raises InvalidRaster for what is no raster,
+    UnwritableFile where the file did not reach the disk.
     """
+    if valid is not None and nodata is not None:
+        pixels = np.where(valid, pixels, pixels.dtype.type(nodata))
     profile = _profile(pixels, colours is not None) | {
         "transform": None if transform.is_identity else transform,  # identity is no georeference
         "crs": crs,
@@ -117,6 +133,8 @@ def write(
             with memory.open(**profile) as target:
                 if colours is not None:
                     target.write_colormap(1, dict(colours))
+                for band, name in enumerate(names, start=1):
+                    target.set_band_description(band, name)
                 target.write(pixels)
                 if valid is not None:
                     target.write_mask(valid)
@@ -150,18 +168,23 @@ def _profile(pixels: Array, is_mask: bool) -> dict[str, Any]:
 
 
 def shifted(transform: Affine, row: int, col: int) -> Affine:
-    """The transform of a window that begins at this pixel (affine 3 wants `@` for it, affine 2 only knows `*`)."""
+    """The transform of a window that begins at this pixel; none stays none.
+
+    Written out because affine 3 wants `@` for it, and affine 2 only knows `*`.
+    """
+    if transform.is_identity:
+        return transform
     a, b, c, d, e, f = list(transform)[:6]
     return Affine(a, b, c + a * col + b * row, d, e, f + d * col + e * row)
 
 
-def parse_crs(text: str) -> CRS:
-    """The coordinate system of that name; raises InvalidOptions for one that does not exist."""
+def parse_crs(text: str, flag: str = "--crs") -> CRS:
+    """The coordinate system that was named after a flag; raises InvalidOptions for one that does not exist."""
     try:
         return CRS.from_user_input(text)
     except ValueError as error:  # CRSError is one, and not all codes get as far as raising it
         raise InvalidOptions(
-            f"The coordinate system {text!r} is not known: write an EPSG code after --crs, for example EPSG:32633."
+            f"The coordinate system {text!r} is not known: write an EPSG code after {flag}, for example EPSG:32633."
         ) from error
 
 
@@ -175,18 +198,22 @@ def crs_of(text: str | None) -> CRS | None:
 
 @contextmanager
 def environment() -> Iterator[None]:
-    """GDAL settings for reading whole scenes: bounded cache, and damaged JPEGs are errors instead of grey pixels."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True):
+    """GDAL settings for reading whole scenes: bounded cache, servers are not waited for without end.
+
+    Damaged JPEGs are errors instead of grey pixels.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, **HTTP):
         yield
 
 
 def _damaged(name: str, error: RasterioIOError) -> InvalidRaster:
-    return InvalidRaster(f"{name} cannot be read as a raster ({_cause(error)}): {FETCH_AGAIN}.")
+    remedy = ASK_AGAIN if is_remote(name) else FETCH_AGAIN
+    return InvalidRaster(f"{shown(name)} cannot be read as a raster ({_cause(error)}): {remedy}.")
 
 
 def _cause(error: RasterioIOError) -> str:
     """GDAL's own words."""
-    return " ".join(str(error.__cause__ or error).split())
+    return shown(" ".join(str(error.__cause__ or error).split()))
 
 
 @contextmanager

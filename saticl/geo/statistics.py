@@ -15,25 +15,35 @@ FEW_LABELS = 12
 
 @dataclass(frozen=True)
 class BandSums:
-    """Number of pixels, and per band the sum of their values and of their squares; exact for integers."""
+    """Number of pixels, and per band the sum of their values and of their squares, exact for integers; the largest."""
 
     count: int
     sums: tuple[float, ...]
     squares: tuple[float, ...]
+    highest: tuple[float, ...]
+    """Largest value per band; 0 without pixels."""
 
     @classmethod
     def of(cls, bands: list[NDArray[Any]], valid: NDArray[np.bool_] | None) -> Self:
         """Sums over [H, W] bands, where `valid` if given."""
         values = [band.ravel() if valid is None else band[valid] for band in bands]
         totals = [_integer_sums(band) if band.dtype.kind in "ui" else _float_sums(band) for band in values]
-        return cls(len(values[0]), tuple(one for one, _ in totals), tuple(two for _, two in totals))
+        highest = tuple(band.max().item() if len(band) else 0 for band in values)
+        return cls(len(values[0]), tuple(one for one, _ in totals), tuple(two for _, two in totals), highest)
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
             self.count + other.count,
             tuple(a + b for a, b in zip(self.sums, other.sums, strict=True)),
             tuple(a + b for a, b in zip(self.squares, other.squares, strict=True)),
+            self._highest(other),
         )
+
+    def _highest(self, other: Self) -> tuple[float, ...]:
+        """The larger one per band, where both have pixels: heights below the sea are less than nothing."""
+        if not (self.count and other.count):
+            return self.highest if self.count else other.highest
+        return tuple(map(max, self.highest, other.highest))
 
     @property
     def mean(self) -> tuple[float, ...]:

@@ -48,10 +48,12 @@ class ProtocolEntry(Entry):
 
 
 class Statistics(Entry):
-    """Mean and deviation per band, in raw units, over the valid pixels of the training scenes."""
+    """Mean, deviation and largest value per band, in raw units, over the valid pixels of the training scenes."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    highest: tuple[float, ...] = ()
+    """Largest value per band; of folders prepared earlier it is not known."""
 
 
 class SceneEntry(Entry):
@@ -63,6 +65,8 @@ class SceneEntry(Entry):
     height: int
     width: int
     tiles: int
+    skipped: int = 0
+    """Tiles that were left out because too few of their pixels hold data."""
     counts: tuple[int, ...]
     """Pixels per dataset label."""
     ignored: int
@@ -101,7 +105,7 @@ class Manifest(Entry):
     path that is not absolute is relative to the prepared folder."""
     views: Views = Views()
     """Which variations suit the images; of folders prepared earlier, those of aerial images."""
-    options: dict[str, str | int | bool | None]
+    options: dict[str, str | int | float | bool | None]
     """What `prepare` was asked for."""
     scenes: tuple[SceneEntry, ...]
 

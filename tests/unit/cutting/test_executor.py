@@ -155,10 +155,11 @@ def test_a_killed_process_is_a_sentence(blocks: list[Block], recipe: Recipe, is_
         cut_blocks(blocks, recipe, Broken(is_late), Told(recipe))
 
 
-def test_all_failed_scenes_are_named() -> None:
-    raise_failures({})
+def test_few_failed_scenes_are_named(tmp_path: Path) -> None:
+    raise_failures({}, tmp_path)
     with pytest.raises(UnwritableFile, match=r"^full \(2 more scenes failed: b, c\)$"):
-        raise_failures({"a": UnwritableFile("full"), "b": InvalidRaster("bad"), "c": InvalidRaster("bad")})
+        raise_failures({"a": UnwritableFile("full"), "b": InvalidRaster("bad"), "c": InvalidRaster("bad")}, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("jobs", "blocks_left", "here"), [(1, 9, True), (4, 1, True), (2, 2, False)])
