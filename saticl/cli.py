@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from saticl import __version__
-from saticl.config import DemoConfig, PrepareConfig, TestConfig, TrainConfig
+from saticl.config import DemoConfig, ImportConfig, PrepareConfig, TestConfig, TrainConfig
 from saticl.errors import InvalidOptions, SaticlError
 from saticl.flags.bridge import EPILOG, SETTINGS, command
 from saticl.flags.leaves import tree
@@ -27,7 +27,7 @@ from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
 from saticl.options import FrozenOptions
 
-TREES = (PrepareConfig, TrainConfig, TestConfig, DemoConfig)
+TREES = (PrepareConfig, TrainConfig, TestConfig, ImportConfig, DemoConfig)
 
 AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 Callback = Callable[..., None]
@@ -136,6 +136,12 @@ def _test(config: TestConfig) -> None:
     test(config)
 
 
+def _import(config: ImportConfig) -> None:
+    from saticl.commands.import_model import import_model
+
+    import_model(config)
+
+
 def _demo(config: DemoConfig) -> None:
     from saticl.commands.demo import demo
 
@@ -161,6 +167,7 @@ def _register(
 _register("prepare", PrepareConfig, partial(resolve, PrepareConfig), _prepare)
 _register("train", TrainConfig, resolve_training, _train)
 _register("test", TestConfig, partial(resolve, TestConfig), _test)
+_register("import", ImportConfig, partial(resolve, ImportConfig), _import)
 _register("demo", DemoConfig, partial(resolve, DemoConfig), _demo)
 app.add_typer(list_app, name="list")
 

@@ -55,8 +55,10 @@ class ModelOptions(FrozenOptions):
         "resnet34",
         description="part of the network that reads the image: any timm model with feature maps, see `list encoders`",
     )
-    decoder: Literal["unet"] = Field(
-        "unet", description="part of the network that turns feature maps into a map of classes"
+    decoder: Literal["unet", "unet-smp"] = Field(
+        "unet",
+        description="part of the network that turns feature maps into a map of classes. unet-smp: the one of "
+        "segmentation_models_pytorch, for imported models",
     )
     pretrained: bool = Field(
         False,

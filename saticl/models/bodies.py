@@ -13,6 +13,7 @@ from torch import nn
 from saticl.models.encoder import Encoder
 from saticl.models.norm import ActName, NormName
 from saticl.models.unet import UNet
+from saticl.models.unet_smp import UNetSMP
 from saticl.options import ModelOptions
 from saticl.types import Feature, Image
 
@@ -22,6 +23,8 @@ class Body(Protocol):
 
     width: int
     """Channels of the pixels."""
+    kernel: int
+    """Side of the heads' kernels: 1, a head sees one pixel; 3, also the eight around it."""
 
     def pad(self, image: Image) -> Image:
         """Continue an image to the right and below, to sides that the body can work with; nothing if they fit."""
@@ -52,6 +55,8 @@ class Decoder(Protocol):
 
     width: int
     """Channels of the result."""
+    kernel: int
+    """Side of the heads' kernels on the result."""
 
     def __call__(self, stages: Sequence[Feature]) -> Feature:
         """Maps from shallow to deep to the pixels."""
@@ -75,7 +80,7 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.encoder = Encoder(options, in_channels, image_size)
         self.decoder = decoder(self.encoder.channels, options.norm, options.act)
-        self.width = self.decoder.width
+        self.width, self.kernel = self.decoder.width, self.decoder.kernel
 
     def pad(self, image: Image) -> Image:
         """As the encoder wants it."""
@@ -91,5 +96,8 @@ class EncoderDecoder(nn.Module):
         return stages, self.decoder(stages)
 
 
-BODIES: Mapping[str, MakeBody] = {"unet": partial(EncoderDecoder, UNet)}
+BODIES: Mapping[str, MakeBody] = {
+    "unet": partial(EncoderDecoder, UNet),
+    "unet-smp": partial(EncoderDecoder, UNetSMP),
+}
 """By the name that `--model.decoder` takes."""

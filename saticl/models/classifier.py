@@ -20,13 +20,14 @@ class Classifier(nn.Module):
         options: dropout, and how new heads start.
         width: channels of the pixels.
         head_sizes: outputs of each head: 1 + the classes of step 0, then the new classes of each later step.
+        kernel: odd side of the heads' kernels; beyond the border pixels are 0.
     """
 
-    def __init__(self, options: ModelOptions, width: int, head_sizes: Sequence[int]) -> None:
+    def __init__(self, options: ModelOptions, width: int, head_sizes: Sequence[int], kernel: int = 1) -> None:
         super().__init__()
         self.balanced = options.init_balanced
         self.dropout = nn.Dropout2d(options.dropout) if options.dropout2d else nn.Dropout(options.dropout)
-        self.heads = nn.ModuleList(nn.Conv2d(width, size, 1) for size in head_sizes)
+        self.heads = nn.ModuleList(nn.Conv2d(width, size, kernel, padding=kernel // 2) for size in head_sizes)
 
     @property
     def num_classes(self) -> int:
@@ -47,7 +48,8 @@ class Classifier(nn.Module):
         classes, and no other class notices.
         """
         first = _conv(self.heads[0])
-        head = nn.Conv2d(first.in_channels, num_new, 1, device=first.weight.device, dtype=first.weight.dtype)
+        width, kernel, weight = first.in_channels, first.weight.shape[-1], first.weight
+        head = nn.Conv2d(width, num_new, kernel, padding=kernel // 2, device=weight.device, dtype=weight.dtype)
         if self.balanced:
             _share_background(first, head)
         self.heads.append(head)

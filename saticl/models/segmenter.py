@@ -41,7 +41,7 @@ class Segmenter(nn.Module):
         super().__init__()
         self.options = options
         self.body: Body = BODIES[options.decoder](options, in_channels, image_size)
-        self.classifier = Classifier(options, self.body.width, head_sizes)
+        self.classifier = Classifier(options, self.body.width, head_sizes, self.body.kernel)
 
     @property
     def num_classes(self) -> int:
@@ -58,7 +58,8 @@ class Segmenter(nn.Module):
 
         Images whose sides do not suit the body are padded to the right and below (see `Body.pad`); logits, coarse
         and pixels are cut back, the stages are not.
-        The heads run on the coarse map, then scores are resized: a 1x1 convolution and a resize commute.
+        The heads run on the coarse map, then scores are resized: a 1x1 convolution and a resize commute, and the
+        bodies whose heads see more than one pixel give the image's resolution.
         """
         height, width = image.shape[-2:]
         padded = self.body.pad(image)

@@ -30,14 +30,17 @@ class UNet(nn.Module):
 
     Attributes:
         width: channels of the result.
+        kernel: side of the heads' kernels.
     """
+
+    kernel = 1
 
     def __init__(self, channels: Sequence[int], norm: NormName, act: ActName) -> None:
         super().__init__()
         blocks = []
         self.width = channels[-1]
         for skip, width in zip(reversed(channels[:-1]), chain(WIDTHS, repeat(WIDTHS[-1])), strict=False):
-            blocks.append(_block(self.width + skip, width, norm, act))
+            blocks.append(conv_block(self.width + skip, width, norm, act))
             self.width = width
         self.blocks = nn.ModuleList(blocks)
 
@@ -54,7 +57,8 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
 
 
-def _block(inputs: int, width: int, norm: NormName, act: ActName) -> nn.Sequential:
+def conv_block(inputs: int, width: int, norm: NormName, act: ActName) -> nn.Sequential:
+    """Two 3 x 3 convolutions, each with norm and activation: [B, inputs, h, w] to [B, width, h, w]."""
     return nn.Sequential(
         nn.Conv2d(inputs, width, 3, padding=1, bias=False),
         activated_norm(norm, width, act),

@@ -45,16 +45,17 @@ def load_pretrained(maps: nn.Module, blueprint: Blueprint) -> None:
     _load(maps, model.state_dict(), blueprint, "timm's hub")
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path, option: str = "--model.weights") -> State:
     """The named tensors of a .safetensors or torch file (.pth, .pt, .tar), nothing else; never unpickled.
 
-    Looks inside `{"state_dict": ...}` and `{"model": ...}`, and drops the `module.` of DataParallel.
+    Looks inside `{"state_dict": ...}` and `{"model": ...}`, and drops the `module.` of DataParallel. `option` is the
+    one that names the file.
 
     Raises:
         InvalidCheckpoint: there is no such file, it is damaged, holds no weights, or would need unpickling.
     """
     if not path.is_file():
-        raise InvalidCheckpoint(f"There is no file {path}: --model.weights takes a .safetensors or .pth file.")
+        raise InvalidCheckpoint(f"There is no file {path}: {option} takes a .safetensors or .pth file.")
     try:
         if path.suffix == ".safetensors":
             content: object = safetensors.torch.load_file(path)
@@ -107,13 +108,18 @@ def adapt_bands(weight: Tensor, in_channels: int, bands: int) -> Tensor:
     return adapted.flatten(1, 2)
 
 
+def flat(name: str) -> str:
+    """A name under which the weights of timm's whole model and of its feature wrappers meet."""
+    return name.removeprefix("model.").replace(".", "_")
+
+
 def _load(maps: nn.Module, state: State, blueprint: Blueprint, source: str) -> None:
     """Copy into `maps` all it has a place for; the classifier and what lies behind the last map stay out."""
-    names = {_flat(name): name for name in maps.state_dict()}
-    found = {names[flat]: value for name, value in state.items() if (flat := _flat(name)) in names}
+    names = {flat(name): name for name in maps.state_dict()}
+    found = {names[key]: value for name, value in state.items() if (key := flat(name)) in names}
     wanted = maps.state_dict()
     for stem in _stems(maps):
-        if (name := names.get(_flat(f"{stem}.weight"))) in found:
+        if (name := names.get(flat(f"{stem}.weight"))) in found:
             found[name] = _fit_bands(found[name], wanted[name], blueprint.in_channels)
     fitting = {name: value for name, value in found.items() if value.shape == wanted[name].shape}
     lacking = [n for n in wanted if n not in fitting and not n.endswith("num_batches_tracked")]
@@ -129,11 +135,6 @@ def _load(maps: nn.Module, state: State, blueprint: Blueprint, source: str) -> N
             f"example {name} {problem}; choose the --model.encoder they were trained with."
         )
     maps.load_state_dict(fitting, strict=False)
-
-
-def _flat(name: str) -> str:
-    """A name under which the weights of timm's whole model and of its feature wrappers meet."""
-    return name.removeprefix("model.").replace(".", "_")
 
 
 def _stems(maps: nn.Module) -> tuple[str, ...]:

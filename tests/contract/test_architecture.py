@@ -208,7 +208,9 @@ def words_read() -> frozenset[str]:
     )
 
 
-@pytest.mark.parametrize("tree", [config.PrepareConfig, config.TrainConfig, config.TestConfig, config.DemoConfig])
+@pytest.mark.parametrize(
+    "tree", [config.PrepareConfig, config.TrainConfig, config.TestConfig, config.ImportConfig, config.DemoConfig]
+)
 def test_no_option_is_dead(tree: type[BaseModel]) -> None:
     dead = [name for name in leaves(tree) if name.rpartition(".")[2] not in words_read()]
 

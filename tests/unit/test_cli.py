@@ -23,9 +23,18 @@ COMMANDS: dict[str, type[BaseModel]] = {
     "prepare": trees.PrepareConfig,
     "train": trees.TrainConfig,
     "test": trees.TestConfig,
+    "import": trees.ImportConfig,
     "demo": trees.DemoConfig,
 }
-REQUIRED = {"prepare": ["--src=s", "--dst=d"], "train": ["--data-root=d"], "test": ["--run=r"], "demo": ["--dst=d"]}
+REQUIRED = {
+    "prepare": ["--src=s", "--dst=d"],
+    "train": ["--data-root=d"],
+    "test": ["--run=r"],
+    "import": ["--checkpoint=c", "--architecture=smp-unet", "--encoder=tu-resnet18", "--classes=a,b"],
+    "demo": ["--dst=d"],
+}
+MODULES = {"import": "import_model"}
+"""Modules of commands whose name is a word of Python."""
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +79,7 @@ def test_a_command_gets_the_resolved_options(
     name: str, replace: Callable[[str, Callable[[BaseModel], None]], None]
 ) -> None:
     seen: list[BaseModel] = []
-    replace(name, seen.append)
+    replace(MODULES.get(name, name), seen.append)
 
     code, out, err = invoke(name, *REQUIRED[name])
 

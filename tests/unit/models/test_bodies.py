@@ -22,7 +22,7 @@ class Strided(nn.Module):
     def __init__(self, options: ModelOptions, in_channels: int, image_size: int | None = None) -> None:
         super().__init__()
         del options, image_size
-        self.width = 5
+        self.width, self.kernel = 5, 1
         self.down = nn.Conv2d(in_channels, 6, 4, 4)
         self.up = nn.Conv2d(6, self.width, 1)
 
@@ -113,7 +113,7 @@ class Scaled(nn.Module):
     def __init__(self, inner: EncoderDecoder) -> None:
         super().__init__()
         self.inner = inner
-        self.width, self.pad, self.freeze = inner.width, inner.pad, inner.freeze
+        self.width, self.kernel, self.pad, self.freeze = inner.width, inner.kernel, inner.pad, inner.freeze
         self.scale = nn.Parameter(torch.full((inner.width, 1, 1), 2.0))
 
     def forward(self, image: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
