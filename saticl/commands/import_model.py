@@ -24,8 +24,6 @@ from saticl.tasks import offline
 
 METHOD = "ft"
 """Such a step was trained as fine-tuning trains step 0: one softmax over all classes, nothing left for the next."""
-NOT_PREPARED = Path("the-prepared-folder")
-"""In the options of a step that was never trained on a prepared folder: `test` then says that it does not exist."""
 
 
 def import_model(config: ImportConfig) -> None:
@@ -93,7 +91,7 @@ def _info(config: ImportConfig, described: Described, segmenter: Segmenter) -> S
 def _as_trained(config: ImportConfig, info: StepInfo) -> TrainConfig:
     """The options that a later step, `test` and comparisons of runs read; as far as they are known."""
     return TrainConfig(
-        data_root=config.data_root or NOT_PREPARED,
+        data_root=config.data_root,
         method=METHOD,
         name=config.name or config.checkpoint.stem,
         output_folder=config.output_folder,
