@@ -54,12 +54,12 @@ class TrainConfig(FrozenOptions):
         0.0, description="probability that all bands after the third are replaced by their mean"
     )
     class_weights: Literal["none", "balanced"] = Field(
-        "balanced",
+        "none",
         description="how much a labelled pixel counts. none: all the same; balanced: those of rare classes more (1 "
         "divided by the square root of the pixels of their class)",
     )
     sampling: Literal["even", "balanced"] = Field(
-        "balanced",
+        "even",
         description="how often a tile is drawn. even: every tile once per epoch; balanced: new classes equally often, "
         "and tiles that show more of a class more often",
     )
