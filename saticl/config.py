@@ -80,7 +80,14 @@ class TrainConfig(FrozenOptions):
         0.0, description="probability that all bands after the third are replaced by their mean"
     )
     class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare classes count more (1 divided by the square root of their pixels)"
+        "none",
+        description="how much a labelled pixel counts. none: all the same; balanced: those of rare classes more (1 "
+        "divided by the square root of the pixels of their class)",
+    )
+    sampling: Literal["even", "balanced"] = Field(
+        "even",
+        description="how often a tile is drawn. even: every tile once per epoch; balanced: new classes equally often, "
+        "and tiles that show more of a class more often",
     )
     val_size: Share = Field(
         0.1, description="share of the training scenes that are kept for validation (at least one scene)"
@@ -216,6 +223,11 @@ class TestConfig(FrozenOptions):
         None,
         description="a run that learned all classes in one step (task `offline`) on the same data, to compare with; "
         "needs --task.step all",
+    )
+    against: Path | None = Field(
+        None,
+        description="folder of another run of the same task, scored before: its classes are shown beside those of "
+        "this one; needs --task.step all",
     )
     panels: Annotated[int, Field(ge=0)] = Field(6, description="number of tiles in the figure of predictions")
     task: TestTaskOptions = TestTaskOptions()

@@ -31,7 +31,7 @@ launch_steps() {
       --data-root "$data_root" --name "$name" --in-channels "$in_channels" \
       --task.name "$task" --task.step "$step" --task.filter-mode split \
       --model.encoder "${ENCODER:-tresnet_m}" --model.pretrained --model.act ident --model.norm "${NORM:-iabn_sync}" \
-      --trainer.batch-size 8 --trainer.amp --trainer.patience 25 \
+      --class-weights none --sampling even --trainer.batch-size 8 --trainer.amp --trainer.patience 25 \
       --optimizer.lr 1e-3 --scheduler.target cosine "$@"
   done
 }

@@ -22,6 +22,7 @@ from saticl.runs.memory import read_memory, replayed
 from saticl.runs.step import StepInfo, read_info
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.loaders import EvaluationLoader, TrainingLoader, evaluation_loader, training_loader
+from saticl.tiles.sampling import balanced_shares
 from saticl.transforms.augment import Augment
 
 
@@ -103,8 +104,9 @@ def build_loaders(
     validation = TileDataset(root, plan.validation, table, manifest, channels, owned=True, fill=info.mean)
     size, workers = config.trainer.batch_size, config.trainer.num_workers
     rank, world = accelerator.process_index, accelerator.num_processes
+    shares = balanced_shares(plan.training, plan.task, len(old_tiles)) if config.sampling == "balanced" else None
     return (
-        training_loader(training, size, workers, config.seed, rank, world),
+        training_loader(training, size, workers, config.seed, rank, world, shares),
         evaluation_loader(validation, size, workers, rank, world),
     )
 

@@ -1,17 +1,30 @@
 """What `test` says of a whole run: class groups by steps, the numbers of its row in a table, a joint run beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from saticl.config import TestConfig
 from saticl.display.console import console
 from saticl.display.figures import steps_figure
-from saticl.display.tables import matrix_table, summary_table
-from saticl.runs.steps import further_columns, restricted_by_step, step_labels, summarize, write_steps
+from saticl.display.tables import comparison_table, matrix_table, summary_table
+from saticl.runs.against import class_by_class, last_means
+from saticl.runs.steps import (
+    StepsRecord,
+    further_columns,
+    restricted_by_step,
+    step_labels,
+    summarize,
+    write_steps,
+)
 from saticl.runs.tested import Tested
+from saticl.tasks import Task
 
 
-def write_overview(config: TestConfig, tested: Sequence[Tested], joint: Tested | None) -> None:
+def write_overview(
+    config: TestConfig, tested: Sequence[Tested], joint: Tested | None, other: StepsRecord | None = None
+) -> None:
     """Print and write what all finished steps say together, beside the folders of the steps.
+
+    At the end come the classes beside those of another run, where there is one.
 
     Raises:
         InvalidOptions: the joint run was scored on other pixels.
@@ -29,6 +42,14 @@ def write_overview(config: TestConfig, tested: Sequence[Tested], joint: Tested |
     columns = [f"step {step}" for step in record.steps]
     steps_figure(record.miou, record.groups, columns, folder / f"steps-{record.split}.png")
     console.print(f"[dim]{folder}[/]")
+    if other is not None and config.against is not None:
+        show_against({folder.name: record, config.against.name: other}, tested[-1].task)
+
+
+def show_against(runs: Mapping[str, StepsRecord], task: Task) -> None:
+    """Print every class after the last step, run beside run."""
+    title = f"IoU after step {task.step}, {next(iter(runs.values())).split} tiles"
+    console.print(comparison_table([*runs], task, class_by_class(runs), last_means(runs), title))
 
 
 def show_restricted(tested: Sequence[Tested]) -> None:

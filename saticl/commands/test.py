@@ -23,6 +23,7 @@ from saticl.geo import raster
 from saticl.labels import IGNORE
 from saticl.metrics.incremental import step_ranges
 from saticl.metrics.scores import score, score_groups
+from saticl.runs.against import read_against
 from saticl.runs.folder import Finished, find_steps, is_finished
 from saticl.runs.joint import find_joint
 from saticl.runs.scores import write_scores
@@ -57,6 +58,9 @@ def test(config: TestConfig) -> None:
     whole = config.task.step == "all" and not is_finished(config.run)
     if config.joint is not None and not whole:
         raise InvalidOptions("--joint compares whole runs: give the folder of a run as --run, and --task.step all.")
+    if config.against is not None and not whole:
+        raise InvalidOptions("--against compares whole runs: give the folder of a run as --run, and --task.step all.")
+    other = None if config.against is None else read_against(config.against, config.split, steps[-1].info)
     joint = None if config.joint is None else find_joint(config.joint, steps[-1].info)
     accelerator = scoring_accelerator()
     folders = scored_folders(config, steps[-1], accelerator.is_main_process)
@@ -65,7 +69,7 @@ def test(config: TestConfig) -> None:
     if accelerator.is_main_process and config.restricted:
         show_restricted(tested)
     if accelerator.is_main_process and whole:
-        write_overview(config, tested, beside)
+        write_overview(config, tested, beside, other)
     leave_together(accelerator)
 
 

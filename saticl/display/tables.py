@@ -75,6 +75,22 @@ def matrix_table(
     return table
 
 
+def comparison_table(
+    runs: Sequence[str], task: Task, classes: Mapping[str, Sequence[float]], means: Sequence[float], title: str
+) -> Table:
+    """Classes in learning order by runs, IoU in percent, a line between steps; their means below."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("class")
+    table.add_column("step", justify="right")
+    for run in runs:
+        table.add_column(run, justify="right")
+    for step, names in enumerate(task.protocol.groups[: task.step + 1]):
+        for name in names:
+            table.add_row(name, str(step), *map(percent, classes[name]), end_section=name == names[-1])
+    table.add_row("all", "", *map(percent, means), style="bold")
+    return table
+
+
 SUMMARY_LABELS = {
     "final": "mIoU after the last step",
     "average": "average incremental mIoU",

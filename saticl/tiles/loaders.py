@@ -16,6 +16,7 @@ from saticl.errors import SaticlError
 from saticl.tiles.dataset import Sample, TileDataset
 from saticl.tiles.index import Tile
 from saticl.tiles.manifest import Manifest
+from saticl.tiles.sampling import Shares, draw
 from saticl.transforms.augment import Key
 from saticl.types import Batch
 
@@ -29,11 +30,15 @@ class EpochBatches:
     An epoch is a permutation of the tiles drawn from (seed, epoch), cut into global batches of `batch_size` times
     `world`, of which each rank takes its slice; a last, incomplete one is left out. Fewer tiles than one global batch
     are repeated to fill exactly one, each time with another key and so another view.
+
+    With `shares` [num_tiles] an epoch has as many batches, but is drawn by them: see `sampling.draw`.
     """
 
-    def __init__(self, num_tiles: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, num_tiles: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, shares: Shares | None = None
+    ) -> None:
         self.epoch = 0
-        self._num_tiles, self._batch_size, self._seed = num_tiles, batch_size, seed
+        self._num_tiles, self._batch_size, self._seed, self._shares = num_tiles, batch_size, seed, shares
         self._rank, self._world = rank, world
 
     def __len__(self) -> int:
@@ -41,7 +46,11 @@ class EpochBatches:
 
     def __iter__(self) -> Iterator[list[Key]]:
         whole = self._batch_size * self._world
-        order = np.random.default_rng((self._seed, self.epoch)).permutation(max(self._num_tiles, whole))
+        random = np.random.default_rng((self._seed, self.epoch))
+        if self._shares is None:
+            order = random.permutation(max(self._num_tiles, whole))
+        else:
+            order = draw(self._shares, len(self) * whole, random)
         for start in range(self._rank * self._batch_size, len(self) * whole, whole):
             yield [(self.epoch, int(number)) for number in order[start : start + self._batch_size]]
 
@@ -78,10 +87,19 @@ class EvaluationLoader:
 
 
 def training_loader(
-    dataset: TileDataset, batch_size: int, num_workers: int, seed: int, rank: int = 0, world: int = 1
+    dataset: TileDataset,
+    batch_size: int,
+    num_workers: int,
+    seed: int,
+    rank: int = 0,
+    world: int = 1,
+    shares: Shares | None = None,
 ) -> TrainingLoader:
-    """Shuffled, augmented batches of `batch_size` tiles per process; uint8 or float32 images, uint8 targets."""
-    batches = EpochBatches(len(dataset), batch_size, seed, rank, world)
+    """Shuffled, augmented batches of `batch_size` tiles per process; uint8 or float32 images, uint8 targets.
+
+    `shares` [number of tiles] say how often each tile is drawn; None: every tile once per epoch.
+    """
+    batches = EpochBatches(len(dataset), batch_size, seed, rank, world, shares)
     return TrainingLoader(_loader(dataset, batches, num_workers), batches, batch_size)
 
 

@@ -95,10 +95,17 @@ def test_the_demo_gives_commands_that_are_understood(sandbox: Path, tmp_path: Pa
     options = [resolved(call) for call in calls]
 
     assert result.returncode == 0, result.stderr
-    assert [call[0] for call in calls] == ["demo", "prepare", "train", "test"]
-    assert options[0]["dst"] == options[1]["src"]
-    assert options[1]["dst"] == options[2]["data_root"]
-    assert str(options[3]["run"]).startswith(str(options[2]["output_folder"]))
+    assert [call[0] for call in calls] == ["demo", "prepare", "train", "train", "train", "test", "test"]
+    made, cut, *trained, other, last = options
+    runs = [f"{one['output_folder']}/potsdam/{one['task']['name']}/{one['name']}" for one in trained]  # type: ignore[index]
+    assert made["dst"] == cut["src"]
+    assert {cut["dst"]} == {one["data_root"] for one in trained}
+    assert [(one["method"], one["task"]["step"]) for one in trained] == [("mib", "all"), ("ft", 1), ("ft", 2)]  # type: ignore[index]
+    assert trained[1]["task"]["step_checkpoint"] == f"{runs[0]}/step-0"  # type: ignore[index]
+    assert (
+        len({str({**one, "aug": 0, "kd": 0, "model": 0, "method": 0, "name": 0, "task": 0}) for one in trained}) == 1
+    )
+    assert (last["run"], other["run"]) == (runs[0], runs[1]) == (runs[0], last["against"])
     assert all("../" not in str(option) and ": '/" not in str(option) for option in options), (
         "inside the repository only"
     )

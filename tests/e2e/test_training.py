@@ -14,10 +14,12 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from saticl import cli
+from saticl.display.tables import percent
 from saticl.engine import fit
 from saticl.engine.checkpoint import load_model
 from saticl.files import to_json
 from saticl.metrics.incremental import over_steps, true_iou
+from saticl.protocols import ISPRS
 from saticl.runs.step import read_info
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import read_index
@@ -195,6 +197,49 @@ def test_a_joint_run_scored_on_other_pixels_is_refused(two_steps: Path, joint: P
 
     assert code == 2, text
     assert "train both with the same --val-size and --seed" in " ".join(text.split())
+
+
+def test_another_run_stands_beside_it_class_by_class(two_steps: Path, tmp_path: Path) -> None:
+    other = tmp_path / "another"
+    other.mkdir()
+    document = json.loads((two_steps / "steps-test.json").read_text())
+    for row, value in zip(document["classes"], (0.9, 0.111, 0.222, 0.333, 0.444, 0.555, 0.666), strict=True):
+        row["iou"][-1] = value
+    (other / "steps-test.json").write_text(json.dumps(document))
+
+    code, text = invoke(
+        "test", "--run", two_steps, "--task.step=all", "--num-workers=0", "--panels=0", "--against", other
+    )
+    table = text[text.index("IoU after step 2, test tiles") :].splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table if line.startswith("│")]
+
+    assert code == 0, text
+    assert [name.strip() for name in table[2].split("┃")[1:-1]] == ["class", "step", "run", "another"]
+    assert [row[:2] for row in cells[:-1]] == [
+        [name, str(step)] for step, group in enumerate(ISPRS[1].groups) for name in group
+    ]
+    assert [row[3] for row in cells[:-1]] == ["11.1", "22.2", "33.3", "44.4", "55.5", "66.6"]
+    ours = [row["iou"][-1] for row in json.loads((two_steps / "steps-test.json").read_text())["classes"][1:]]
+    assert [row[2] for row in cells[:-1]] == [percent(math.nan if value is None else value) for value in ours]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--task.step=2"], "--against compares whole runs"),
+        (["--task.step=all", "--split=val"], "run `test --task.step all --split val` on that run."),
+    ],
+)
+def test_another_run_that_cannot_be_compared_is_refused_before_anything_is_scored(
+    words: list[str], sentence: str, two_steps: Path, tmp_path: Path
+) -> None:
+    shutil.copy(two_steps / "steps-test.json", tmp_path)
+
+    code, text = invoke("test", "--run", two_steps, "--against", tmp_path, *words)
+
+    assert code == 2, text
+    assert sentence in " ".join(text.split())
+    assert "step 0:" not in text
 
 
 def test_restricted_scores_are_an_argmax_among_the_classes_of_a_step(two_steps: Path, tiny_tiles: Path) -> None:
