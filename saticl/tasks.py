@@ -26,6 +26,12 @@ OldLabels = Literal["ignore", "use"]
 Unlabelled = Literal["background", "ignore"]
 """What pixels are where nobody has drawn a class."""
 
+OFFLINE = "offline"
+"""The protocol that every dataset has."""
+
+TAKEN = f"the name {OFFLINE!r} is taken: it always means all classes in one step, so choose another name"
+"""What to say of another protocol of that name."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -177,14 +183,14 @@ class Task:
 
 def offline(classes: Sequence[str], background: str | None = None) -> Protocol:
     """All classes in one step, in the dataset's order: the upper bound of every protocol."""
-    return Protocol("offline", (tuple(name for name in classes if name != background),), background)
+    return Protocol(OFFLINE, (tuple(name for name in classes if name != background),), background)
 
 
 def find_protocol(
     name: str, protocols: Mapping[str, Protocol], classes: Sequence[str], background: str | None = None
 ) -> Protocol:
     """The protocol of that name; `offline` is always known. Raises UnknownName listing the others."""
-    known = {"offline": offline(classes, background), **protocols}
+    known = {OFFLINE: offline(classes, background), **protocols}
     if name not in known:
         raise UnknownName("task", name, known)
     known[name].validate(classes)
@@ -196,22 +202,32 @@ def protocol_to_dict(protocol: Protocol) -> dict[str, object]:
     return {"steps": [list(group) for group in protocol.groups], "background": protocol.background}
 
 
-def protocol_from_dict(name: str, content: object) -> Protocol:
-    """The inverse of `protocol_to_dict`; raises InvalidOptions for any other form."""
+def inherited(background: str | None, groups: Sequence[Sequence[str]]) -> str | None:
+    """The background of a protocol that does not say any: that of the dataset, unless a step learns it as a class."""
+    return None if any(background in group for group in groups) else background
+
+
+def protocol_from_dict(name: str, content: object, of_dataset: str | None = None) -> Protocol:
+    """The inverse of `protocol_to_dict`; raises InvalidOptions for any other form.
+
+    `of_dataset` is the background of a protocol that does not say any; `background: null` says that there is none.
+    """
     if isinstance(content, Mapping) and set(content) <= {"steps", "background"}:
         steps, background = content.get("steps"), content.get("background")
         if isinstance(steps, list) and all(_are_names(group) for group in steps) and _is_name_or_none(background):
-            return Protocol(name, tuple(tuple(group) for group in steps), background)
+            groups = tuple(tuple(group) for group in steps)
+            return Protocol(name, groups, background if "background" in content else inherited(of_dataset, groups))
     raise InvalidOptions(
         f"The task {name!r} has a wrong form: write it as {{steps: [[class, ...], ...], background: class}}, "
         "where background is optional."
     )
 
 
-def load_protocols(path: Path, classes: Sequence[str]) -> dict[str, Protocol]:
+def load_protocols(path: Path, classes: Sequence[str], background: str | None = None) -> dict[str, Protocol]:
     """Protocols of the user's own, from a YAML file {name: {steps: [[class, ...], ...], background: class}}.
 
-    Raises InvalidOptions where the file is missing or has another form, UnknownName for a class that is not there.
+    `background` is that of the dataset. Raises InvalidOptions where the file is missing or has another form,
+    UnknownName for a class that is not there.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -221,7 +237,9 @@ def load_protocols(path: Path, classes: Sequence[str]) -> dict[str, Protocol]:
         ) from error
     if not isinstance(content, dict) or not content:
         raise InvalidOptions(f"The file of tasks {path} holds no tasks: write name: {{steps: [[class, ...], ...]}}.")
-    protocols = {str(name): protocol_from_dict(str(name), entry) for name, entry in content.items()}
+    protocols = {str(name): protocol_from_dict(str(name), entry, background) for name, entry in content.items()}
+    if OFFLINE in protocols:
+        raise InvalidOptions(f"The file of tasks {path} cannot be used: {TAKEN}.")
     for protocol in protocols.values():
         protocol.validate(classes)
     return protocols

@@ -57,7 +57,7 @@ class Prepared:
             if adapter.name == self.manifest.dataset:
                 known |= {protocol.name: protocol for protocol in adapter.protocols}
         if own is not None:
-            known |= load_protocols(own, self.classes)
+            known |= load_protocols(own, self.classes, self.manifest.background)
         return Task(self.classes, find_protocol(name, known, self.classes, self.manifest.background), step)
 
 
@@ -70,8 +70,7 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
     manifest = Manifest.load(root)
     if dataset is not None and dataset != manifest.dataset:
         raise InvalidOptions(
-            f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root, or leave out "
-            "--dataset."
+            f"{root} holds the dataset {manifest.dataset!r}, but {dataset!r} is expected: choose another --data-root."
         )
     return Prepared(root, manifest, read_index(root))
 
@@ -83,12 +82,23 @@ def require_same_data(data: Prepared, finished: Finished) -> None:
         InvalidOptions: naming the difference.
     """
     info = finished.info
-    if data.manifest.class_names != info.classes or data.bands(len(info.bands)) != info.bands:
-        raise InvalidOptions(
-            f"{finished.folder} was trained on the bands {', '.join(info.bands)} and the classes "
-            f"{', '.join(info.classes)}; {data.root} holds {', '.join(data.manifest.bands)} and "
-            f"{', '.join(data.manifest.class_names)}: choose another --data-root."
-        )
+    pairs = {
+        "bands": (info.bands, data.manifest.bands[: len(info.bands)]),
+        "classes": (info.classes, data.manifest.class_names),
+    }
+    for kind, (trained, found) in pairs.items():
+        if tuple(found) != trained:
+            raise InvalidOptions(
+                f"{finished.folder} was trained on the {kind} {', '.join(trained)}; {data.root} "
+                f"{_difference(trained, found)}: choose another --data-root."
+            )
+
+
+def _difference(wanted: Sequence[str], found: Sequence[str]) -> str:
+    lacking = ", ".join(name for name in wanted if name not in found)
+    further = ", ".join(name for name in found if name not in wanted)
+    parts = [f"lacks {lacking}"] * bool(lacking) + [f"has also {further}"] * bool(further)
+    return " and ".join(parts) or f"has them in another order: {', '.join(found)}"
 
 
 def warn_of_drift(data: Prepared, info: StepInfo) -> None:

@@ -31,7 +31,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from saticl.errors import InvalidOptions
 from saticl.labels import MAX_CLASSES, Colour
-from saticl.tasks import Protocol, offline
+from saticl.tasks import OFFLINE, TAKEN, Protocol, inherited, offline
 from saticl.views import Views
 
 
@@ -75,6 +75,10 @@ class ProtocolPart(Part):
 
     steps: tuple[tuple[str, ...], ...]
     background: str | None = None
+
+    def background_on(self, dataset: str | None) -> str | None:
+        """The background of this order in a dataset with that one."""
+        return self.background if "background" in self.model_fields_set else inherited(dataset, self.steps)
 
 
 class Description(Part):
@@ -125,6 +129,8 @@ class Description(Part):
     def _name_folders(cls, protocols: dict[str, ProtocolPart]) -> dict[str, ProtocolPart]:
         for name in protocols:
             _check_folder_name(name)
+        if OFFLINE in protocols:
+            raise ValueError(TAKEN)
         return protocols
 
     @model_validator(mode="after")
@@ -160,7 +166,9 @@ class Description(Part):
     @property
     def learning_orders(self) -> tuple[Protocol, ...]:
         """The protocols, `offline` first."""
-        own = (Protocol(name, part.steps, part.background) for name, part in self.protocols.items())
+        own = (
+            Protocol(name, part.steps, part.background_on(self.background)) for name, part in self.protocols.items()
+        )
         return offline(tuple(self.classes), self.background), *own
 
 

@@ -216,6 +216,10 @@ def test_protocols_of_ones_own_come_from_yaml(tmp_path: Path) -> None:
         ("mine: {steps: [[car]], backgrund: clutter}", "'mine' has a wrong form"),
         ("mine: {steps: [[car]], background: 3}", "'mine' has a wrong form"),
         ("mine: [[car]]", "'mine' has a wrong form"),
+        (
+            "offline: {steps: [[car]]}",
+            "cannot be used: the name 'offline' is taken: it always means all classes in one step",
+        ),
         ("", "holds no tasks"),
         ("mine: {steps: [[car", "cannot be read as YAML"),
     ],

@@ -202,6 +202,22 @@ def test_a_description_says_how_images_may_be_varied(tmp_path: Path) -> None:
     assert described(tmp_path, views={"crop": "scale"}).views.factors == (0.5, 2)
 
 
+@pytest.mark.parametrize(
+    ("own", "background"),
+    [
+        ({"steps": [["street"]]}, "house"),
+        ({"steps": [["street"]], "background": None}, None),
+        ({"steps": [["street"], ["house"]]}, None),
+    ],
+)
+def test_a_learning_order_that_names_no_background_has_that_of_the_dataset(
+    tmp_path: Path, own: dict[str, object], background: str | None
+) -> None:
+    adapter = described(tmp_path, background="house", protocols={"1s": own})
+
+    assert [(one.name, one.background) for one in adapter.protocols] == [("offline", "house"), ("1s", background)]
+
+
 def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> None:
     (raw / "A/masks/two.png").unlink()
     adapter = described(tmp_path)
@@ -242,6 +258,7 @@ def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> Non
         ({"name": "../up"}, r"name: '\.\./up' becomes the name of a folder"),
         ({"name": ".."}, r"name: '\.\.' becomes the name of a folder"),
         ({"name": ""}, "name: '' becomes the name of a folder"),
+        ({"protocols": {"offline": {"steps": [["house"]]}}}, "protocols: the name 'offline' is taken: it always"),
         ({"protocols": {"a\\b": {"steps": [["house"]]}}}, "becomes the name of a folder"),
         ({"protocols": {"a/b": {"steps": [["house"]]}}}, "protocols: 'a/b' becomes the name of a folder"),
     ],
