@@ -5,7 +5,7 @@ user typed; contradictions raise `InvalidOptions`.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -37,6 +37,12 @@ from saticl.options import (
 
 class TrainConfig(FrozenOptions):
     """Learn the classes of one step, or of all steps one after another."""
+
+    main: ClassVar[tuple[str, ...]] = (
+        *("data_root", "method", "name", "output_folder", "task.name", "task.step", "task.filter_mode"),
+        *("model.encoder", "model.pretrained", "trainer.batch_size", "trainer.max_epochs", "trainer.amp"),
+        *("trainer.resume", "aug.factor", "aug.factor_icl"),
+    )
 
     data_root: Path = Field(description="folder that `prepare` wrote")
     dataset: str | None = Field(None, description="name of the expected dataset; a folder with another one is refused")

@@ -5,7 +5,7 @@ Every field is read somewhere; its description is its help text.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +20,9 @@ class FrozenOptions(BaseModel):
     """Options never change after validation, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    main: ClassVar[tuple[str, ...]] = ()
+    """Of a command with many options: those that its short help page shows, by dotted name. Empty: all."""
 
     def to_yaml(self) -> str:
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""
