@@ -34,6 +34,12 @@ TREES = (PrepareConfig, TrainConfig, TestConfig, DemoConfig)
 AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 Callback = Callable[..., None]
 
+AFTER = {
+    "prepare": "The same command continues where it stopped.",
+    "train": "The same command with --trainer.resume continues after the last complete epoch.",
+}
+"""What an interrupted user can do."""
+
 GRACE_S = 1.0
 """Seconds that silent processes wait: when one ends, a launcher stops all others, also the one that prints."""
 
@@ -79,7 +85,7 @@ def guarded(function: Callback) -> Callback:
             _tell(str(error))
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            _tell("Interrupted.", label="")
+            _tell(f"Interrupted. {AFTER.get(ctx.info_name or '', '')}".rstrip(), label="")
             raise typer.Exit(130) from None
 
     return wrapper

@@ -207,15 +207,23 @@ def test_a_bug_is_not_hidden(replace: Callable[[str, Callable[[BaseModel], None]
     assert isinstance(CliRunner().invoke(cli.app, ["train", "--data-root=d"]).exception, ZeroDivisionError)
 
 
-def test_an_interruption_ends_with_a_short_line(
-    replace: Callable[[str, Callable[[BaseModel], None]], None],
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("train", " The same command with --trainer.resume continues after the last complete epoch."),
+        ("prepare", " The same command continues where it stopped."),
+        ("test", ""),
+    ],
+)
+def test_an_interruption_ends_with_what_can_be_done(
+    name: str, advice: str, replace: Callable[[str, Callable[[BaseModel], None]], None]
 ) -> None:
     def work(_: BaseModel) -> None:
         raise KeyboardInterrupt
 
-    replace("train", work)
+    replace(name, work)
 
-    assert invoke("train", "--data-root=d") == (130, "", "Interrupted.\n")
+    assert invoke(name, *REQUIRED[name]) == (130, "", f"Interrupted.{advice}\n")
 
 
 def test_the_augmentation_library_is_kept_from_the_network(
