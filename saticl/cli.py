@@ -21,8 +21,10 @@ from rich.text import Text
 from saticl import __version__
 from saticl.config import DemoConfig, ImportConfig, PrepareConfig, TestConfig, TrainConfig
 from saticl.errors import InvalidOptions, SaticlError
+from saticl.flags import suggestions
 from saticl.flags.bridge import EPILOG, SETTINGS, command
 from saticl.flags.leaves import tree
+from saticl.flags.pages import GroupPage, Page, page
 from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
 from saticl.options import FrozenOptions
@@ -32,23 +34,38 @@ TREES = (PrepareConfig, TrainConfig, TestConfig, ImportConfig, DemoConfig)
 AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 Callback = Callable[..., None]
 
+AFTER = {
+    "prepare": "The same command continues where it stopped.",
+    "train": "The same command with --trainer.resume continues after the last complete epoch.",
+}
+"""What an interrupted user can do."""
+
 GRACE_S = 1.0
 """Seconds that silent processes wait: when one ends, a launcher stops all others, also the one that prints."""
 
+PROGRAM = "saticl"
+"""The installed command. Shells complete commands: behind `python run.py` they offer files."""
+
 app = typer.Typer(
-    name="saticl",
+    name=PROGRAM,
+    cls=GroupPage,
+    add_completion=Path(sys.argv[0]).stem == PROGRAM,
     help="Class-incremental semantic segmentation of aerial imagery: learn land-cover classes in several steps.",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # what still escapes is a bug, and its plain traceback is what we want to see
 )
-list_app = typer.Typer(help="Show what can be chosen: datasets, tasks, methods, encoders.")
+list_app = typer.Typer(cls=GroupPage, help="Show what can be chosen: datasets, tasks, methods, encoders.")
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
 def main() -> None:
     """Run the command line and leave with its exit code: 2 for a mistake of the user, 130 when interrupted."""
     try:
+        _check_completion(sys.argv)
         code = app(standalone_mode=False)
+    except SaticlError as error:
+        _tell(str(error))
+        code = 2
     except typer.TyperException as error:  # raised while words are parsed, before any command runs
         _tell(error.format_message())
         code = error.exit_code
@@ -68,7 +85,7 @@ def guarded(function: Callback) -> Callback:
             _tell(str(error))
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            _tell("Interrupted.", label="")
+            _tell(f"Interrupted. {AFTER.get(ctx.info_name or '', '')}".rstrip(), label="")
             raise typer.Exit(130) from None
 
     return wrapper
@@ -84,6 +101,16 @@ def _tell(message: str, label: str = "Error: ") -> None:
         Console(stderr=True, soft_wrap=True).print(Text(label, style="bold red") + Text(message))
     else:
         time.sleep(GRACE_S)
+
+
+def _check_completion(words: Sequence[str]) -> None:
+    asked = {"--install-completion", "--show-completion"} & set(words[1:2])
+    if asked and Path(words[0]).stem != PROGRAM:
+        option = asked.pop()
+        raise InvalidOptions(
+            f"{option} works for the command {PROGRAM} only: install it with `pip install .` and type "
+            f"`{PROGRAM} {option}`."
+        )
 
 
 def _show_version(value: bool) -> None:
@@ -161,7 +188,8 @@ def _register(
         elif _is_first_process():
             typer.echo(options.to_yaml(), nl=False)
 
-    app.command(name, context_settings=SETTINGS, epilog=EPILOG)(guarded(command(model, run)))
+    kind = page(tree(model), model.main)
+    app.command(name, cls=kind, context_settings=SETTINGS, epilog=EPILOG)(guarded(command(model, run)))
 
 
 _register("prepare", PrepareConfig, partial(resolve, PrepareConfig), _prepare)
@@ -174,7 +202,7 @@ app.add_typer(list_app, name="list")
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="print JSON instead of a table")]
 
 
-@list_app.command("datasets")
+@list_app.command("datasets", cls=Page, context_settings=HELP_NAMES)
 @guarded
 def _list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Datasets that `prepare` can read, and how to use your own."""
@@ -183,11 +211,14 @@ def _list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
     _show(listing.datasets(), as_json)
 
 
-@list_app.command("tasks")
+@list_app.command("tasks", cls=Page, context_settings=HELP_NAMES)
 @guarded
 def _list_tasks(
     ctx: typer.Context,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="one dataset only")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.datasets)),
+    ] = None,
     data_root: Annotated[
         Path | None, typer.Option("--data-root", "--data_root", help="tasks of a folder that `prepare` wrote")
     ] = None,
@@ -202,7 +233,7 @@ def _list_tasks(
     _show(listing.tasks(dataset, data_root), as_json)
 
 
-@list_app.command("methods")
+@list_app.command("methods", cls=Page, context_settings=HELP_NAMES)
 @guarded
 def _list_methods(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Learning methods, and the defaults that they change."""
@@ -211,7 +242,7 @@ def _list_methods(ctx: typer.Context, as_json: AsJson = False) -> None:
     _show(listing.methods(), as_json)
 
 
-@list_app.command("encoders")
+@list_app.command("encoders", cls=Page, context_settings=HELP_NAMES)
 @guarded
 def _list_encoders(
     ctx: typer.Context,

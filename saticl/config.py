@@ -5,7 +5,7 @@ user typed; contradictions raise `InvalidOptions`.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -42,6 +42,13 @@ Source = Annotated[str, BeforeValidator(str)]
 
 class TrainConfig(FrozenOptions):
     """Learn the classes of one step, or of all steps one after another."""
+
+    main: ClassVar[tuple[str, ...]] = (
+        *("data_root", "extend", "add", "method", "name", "output_folder"),
+        *("task.name", "task.step", "task.filter_mode"),
+        *("model.encoder", "model.pretrained", "trainer.batch_size", "trainer.max_epochs", "trainer.amp"),
+        *("trainer.resume", "aug.factor", "aug.factor_icl"),
+    )
 
     data_root: Path | None = Field(
         None, description="folder that `prepare` wrote; always needed, unless the task names one folder per step"

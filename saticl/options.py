@@ -5,7 +5,7 @@ Every field is read somewhere; its description is its help text.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +20,9 @@ class FrozenOptions(BaseModel):
     """Options never change after validation, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    main: ClassVar[tuple[str, ...]] = ()
+    """Of a command with many options: those that its short help page shows, by dotted name. Empty: all."""
 
     def to_yaml(self) -> str:
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""
@@ -104,9 +107,13 @@ class TrainerOptions(FrozenOptions):
     )
     batch_size: Count = Field(8, description="tiles per batch, in every process")
     num_workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that load tiles, per training process")
-    max_epochs: Count = Field(100, description="largest number of passes over the training tiles")
+    max_epochs: Count = Field(
+        100, description="largest number of passes over the training tiles, in each phase of a method"
+    )
     max_iterations: Count | None = Field(
-        None, description="largest number of iterations of a step (default: as many as the epochs have)"
+        None,
+        description="largest number of iterations of a step, in each phase of a method (default: as many as the "
+        "epochs have)",
     )
     patience: Count = Field(25, description="end a step after this many validations without a better score")
     monitor: Literal["miou", "f1", "last"] = Field(

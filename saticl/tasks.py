@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions, UnknownName
@@ -19,6 +18,13 @@ from saticl.labels import BACKGROUND, IGNORE, MAX_CLASSES, UNLABELLED, OldLabels
 
 Table = NDArray[np.uint8]
 """uint8[256], from dataset label to output index: relabelling is `table[mask]`."""
+
+
+OFFLINE = "offline"
+"""The protocol that every dataset has."""
+
+TAKEN = f"the name {OFFLINE!r} is taken: it always means all classes in one step, so choose another name"
+"""What to say of another protocol of that name."""
 
 
 @dataclass(frozen=True)
@@ -198,75 +204,15 @@ class Task:
 
 def offline(classes: Sequence[str], background: str | None = None) -> Protocol:
     """All classes in one step, in the dataset's order: the upper bound of every protocol."""
-    return Protocol("offline", (tuple(name for name in classes if name != background),), background)
+    return Protocol(OFFLINE, (tuple(name for name in classes if name != background),), background)
 
 
 def find_protocol(
     name: str, protocols: Mapping[str, Protocol], classes: Sequence[str], background: str | None = None
 ) -> Protocol:
     """The protocol of that name; `offline` is always known. Raises UnknownName listing the others."""
-    known = {"offline": offline(classes, background), **protocols}
+    known = {OFFLINE: offline(classes, background), **protocols}
     if name not in known:
         raise UnknownName("task", name, known)
     known[name].validate(classes)
     return known[name]
-
-
-def protocol_to_dict(protocol: Protocol) -> dict[str, object]:
-    """The protocol as plain lists for YAML and JSON, without its name and its folders."""
-    return {"steps": [list(group) for group in protocol.groups], "background": protocol.background}
-
-
-def protocol_from_dict(name: str, content: object) -> Protocol:
-    """The inverse of `protocol_to_dict`; raises InvalidOptions for any other form."""
-    if isinstance(content, Mapping) and set(content) <= {"steps", "background", "folders"}:
-        steps, background, folders = (content.get(key) for key in ("steps", "background", "folders"))
-        known = _is_name_or_none(background) and (folders is None or _are_names(folders))
-        if known and isinstance(steps, list) and all(_are_names(group) for group in steps):
-            return Protocol(name, tuple(map(tuple, steps)), background, tuple(map(Path, folders or ())))
-    raise InvalidOptions(
-        f"The task {name!r} has a wrong form: write it as {{steps: [[class, ...], ...], background: class, "
-        "folders: [prepared folder of each step, ...]}, where background and folders are optional."
-    )
-
-
-def load_protocols(path: Path, classes: Sequence[str]) -> dict[str, Protocol]:
-    """The protocols of a file (see `read_protocols`) that share one folder, for a folder with these classes.
-
-    Raises UnknownName for a class that is not there.
-    """
-    protocols = {name: protocol for name, protocol in read_protocols(path).items() if not protocol.folders}
-    for protocol in protocols.values():
-        protocol.validate(classes)
-    return protocols
-
-
-def read_protocols(path: Path) -> dict[str, Protocol]:
-    """Protocols of the user's own, from a YAML file {name: {steps: [[class, ...], ...], background: class}}.
-
-    `folders` may name a prepared folder per step, seen from the folder of the file. Raises InvalidOptions where the
-    file is missing or has another form.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidOptions(
-            f"The file of tasks {path} cannot be read as YAML: {' '.join(str(error).split())}"
-        ) from error
-    if not isinstance(content, dict) or not content:
-        raise InvalidOptions(f"The file of tasks {path} holds no tasks: write name: {{steps: [[class, ...], ...]}}.")
-    protocols = {str(name): protocol_from_dict(str(name), entry) for name, entry in content.items()}
-    for protocol in protocols.values():
-        protocol.check()
-    return {
-        name: replace(protocol, folders=tuple(path.parent / folder for folder in protocol.folders))
-        for name, protocol in protocols.items()
-    }
-
-
-def _are_names(group: object) -> bool:
-    return isinstance(group, list) and all(isinstance(name, str) for name in group)
-
-
-def _is_name_or_none(value: object) -> bool:
-    return value is None or isinstance(value, str)

@@ -11,8 +11,8 @@ from affine import Affine
 from saticl.geo import raster
 from saticl.geo.windows import Window, cores, grid
 from saticl.labels import IGNORE, UNLABELLED, Split
+from saticl.protocol_files import protocol_to_dict
 from saticl.protocols import ISPRS, ISPRS_CLASSES
-from saticl.tasks import protocol_to_dict
 from saticl.tiles.index import Tile, read_index, write_index
 from saticl.tiles.manifest import DSM, ClassEntry, Manifest, ProtocolEntry, SceneEntry, Statistics
 

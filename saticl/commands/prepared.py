@@ -7,10 +7,11 @@ from pathlib import Path
 from saticl import datasets
 from saticl.display.console import console
 from saticl.errors import InvalidOptions
+from saticl.protocol_files import load_protocols, protocol_from_dict
 from saticl.runs.drift import far_bands
 from saticl.runs.folder import Finished
 from saticl.runs.step import StepInfo
-from saticl.tasks import Protocol, Task, find_protocol, load_protocols, protocol_from_dict
+from saticl.tasks import Protocol, Task, find_protocol
 from saticl.tiles.index import Tile, read_index
 from saticl.tiles.loaders import by_shape
 from saticl.tiles.manifest import Manifest
@@ -60,7 +61,7 @@ class Prepared:
             if adapter.name == self.manifest.dataset:
                 known |= {protocol.name: protocol for protocol in adapter.protocols}
         if own is not None:
-            known |= load_protocols(own, self.classes)
+            known |= load_protocols(own, self.classes, self.manifest.background)
         return Task(self.classes, find_protocol(name, known, self.classes, self.manifest.background), step)
 
 
@@ -73,8 +74,7 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
     manifest = Manifest.load(root)
     if dataset is not None and dataset != manifest.dataset:
         raise InvalidOptions(
-            f"{root} holds the dataset {manifest.dataset!r}, not {dataset!r}: correct --data-root, or leave out "
-            "--dataset."
+            f"{root} holds the dataset {manifest.dataset!r}, but {dataset!r} is expected: choose another --data-root."
         )
     return Prepared(root, manifest, read_index(root))
 

@@ -12,9 +12,10 @@ from saticl.commands.prepared import Prepared, open_prepared, require_same_bands
 from saticl.commands.runs import run_folder
 from saticl.config import TrainConfig
 from saticl.errors import InvalidOptions, UnknownName
+from saticl.protocol_files import read_protocols
 from saticl.runs.folder import MODEL_FILE, Finished
 from saticl.runs.step import read_info
-from saticl.tasks import Protocol, Task, read_protocols
+from saticl.tasks import Protocol, Task
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A scene that cannot be used does not stop the others: what could be cut is kept,
 """
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -49,11 +50,16 @@ def local_executor(jobs: int, blocks: int) -> Iterator[Executor]:
     """This process for a single job or a single block, else a pool of spawned processes; what waits is given up."""
     processes = min(jobs, blocks)
     context = multiprocessing.get_context("spawn")
-    executor = InProcess() if processes < 2 else ProcessPoolExecutor(processes, context)
+    executor = InProcess() if processes < 2 else ProcessPoolExecutor(processes, context, _leave_interrupts)
     try:
         yield executor
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that started the others ends them, without tracebacks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def completed(

@@ -12,7 +12,7 @@ from saticl.cutting.recipe import Recipe
 from saticl.datasets.base import DatasetAdapter
 from saticl.errors import InvalidRaster, MissingTiles
 from saticl.geo.statistics import BandSums
-from saticl.tasks import protocol_to_dict
+from saticl.protocol_files import protocol_to_dict
 from saticl.tiles.index import write_index
 from saticl.tiles.manifest import ClassEntry, Manifest, ProtocolEntry, SceneEntry, Statistics
 

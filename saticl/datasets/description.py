@@ -7,6 +7,8 @@ bands: [red, green, blue]
 classes:                                a colour (hexadecimal or [r, g, b]) or a number per class
   building: "#3C1098"
 ignore: ["#000000"]                     colours or numbers without a class; numbers may be negative
+colours:                                optional: how classes look in maps, where it is not as in the masks
+  building: "#FF0000"
 background: land                        optional: the class that is learned as background
 split:                                  optional: without it, all scenes are for training
   by: group                             a placeholder, or scene
@@ -27,31 +29,14 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from saticl.datasets.colours import MapColour, Value, known_colours, shown
 from saticl.errors import InvalidOptions
 from saticl.labels import MAX_CLASSES, Colour
-from saticl.tasks import Protocol, offline
+from saticl.protocol_files import inherited
+from saticl.tasks import OFFLINE, TAKEN, Protocol, offline
 from saticl.views import Views
-
-
-def _value(value: object) -> object:
-    """A colour as three numbers, or a number; other things are refused."""
-    if isinstance(value, str) and re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
-        digits = value.lstrip("#")
-        return tuple(int(digits[start : start + 2], 16) for start in (0, 2, 4))
-    is_number = isinstance(value, int) and not isinstance(value, bool) and -(2**15) <= value < 2**16
-    is_colour = (
-        isinstance(value, list) and len(value) == 3 and all(isinstance(c, int) and 0 <= c <= 255 for c in value)
-    )
-    if is_number or is_colour:
-        return tuple(value) if isinstance(value, list) else value
-    raise ValueError(
-        f'{value!r} is neither a colour ("#RRGGBB" in quotes, or [r, g, b]) nor a number from -32768 to 65535'
-    )
-
-
-Value = Annotated[Colour | int, BeforeValidator(_value)]
 
 
 class Part(BaseModel):
@@ -76,6 +61,10 @@ class ProtocolPart(Part):
     steps: tuple[tuple[str, ...], ...]
     background: str | None = None
 
+    def background_on(self, dataset: str | None) -> str | None:
+        """The background of this order in a dataset with that one."""
+        return self.background if "background" in self.model_fields_set else inherited(dataset, self.steps)
+
 
 class Description(Part):
     """What the YAML file says."""
@@ -87,6 +76,7 @@ class Description(Part):
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     classes: Annotated[dict[str, Value], Field(min_length=1, max_length=MAX_CLASSES)]
     ignore: tuple[Value, ...] = ()
+    colours: dict[str, MapColour] = {}
     background: str | None = None
     split: SplitPart | None = None
     protocols: dict[str, ProtocolPart] = {}
@@ -125,6 +115,8 @@ class Description(Part):
     def _name_folders(cls, protocols: dict[str, ProtocolPart]) -> dict[str, ProtocolPart]:
         for name in protocols:
             _check_folder_name(name)
+        if OFFLINE in protocols:
+            raise ValueError(TAKEN)
         return protocols
 
     @model_validator(mode="after")
@@ -137,8 +129,13 @@ class Description(Part):
         names: dict[Colour | int, str] = {}
         for name, value in [*self.classes.items(), *(("ignore", value) for value in set(self.ignore))]:
             if value in names:
-                raise ValueError(f"{name} and {names[value]} have the same colour or number {_shown(value)}")
+                raise ValueError(f"{name} and {names[value]} have the same colour or number {shown(value)}")
             names[value] = name
+        return self
+
+    @model_validator(mode="after")
+    def _colours_differ(self) -> Self:
+        known_colours(self.classes, self.colours)
         return self
 
     @model_validator(mode="after")
@@ -160,7 +157,9 @@ class Description(Part):
     @property
     def learning_orders(self) -> tuple[Protocol, ...]:
         """The protocols, `offline` first."""
-        own = (Protocol(name, part.steps, part.background) for name, part in self.protocols.items())
+        own = (
+            Protocol(name, part.steps, part.background_on(self.background)) for name, part in self.protocols.items()
+        )
         return offline(tuple(self.classes), self.background), *own
 
 
@@ -217,7 +216,3 @@ def _first(error: ValidationError) -> str:
 def _keys(place: tuple[int | str, ...]) -> list[str]:
     section: dict[object, type[BaseModel]] = {"split": SplitPart, "protocols": ProtocolPart, "views": Views}
     return list((section.get(place[0], Description) if len(place) > 1 else Description).model_fields)
-
-
-def _shown(value: Colour | int) -> str:
-    return str(value) if isinstance(value, int) else "#" + "".join(f"{channel:02X}" for channel in value)

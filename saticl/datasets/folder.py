@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saticl.datasets.base import Choice, ClassInfo, DatasetAdapter, Request, Scene, Value
+from saticl.datasets.colours import map_colours
 from saticl.datasets.description import Description, load, placeholders
 from saticl.datasets.listing import Files, ListedFiles, LocalFiles
 from saticl.errors import InvalidOptions, MissingRawData
-from saticl.geo.palette import ExactPalette, IndexPalette, Palette, distinct_colours
+from saticl.geo.palette import ExactPalette, IndexPalette, Palette
 from saticl.geo.raster import parse_crs
 from saticl.labels import Split
 from saticl.tasks import Protocol
@@ -48,7 +49,7 @@ class Folder(DatasetAdapter):
     def __init__(self, description: Description, title: str, place: Path) -> None:
         self.description, self.place = description, place
         self._title = description.name or title
-        colours = _display_colours(description)
+        colours = map_colours(description.classes, description.colours)
         self.classes = tuple(
             ClassInfo(name, colour) for name, colour in zip(description.classes, colours, strict=True)
         )
@@ -188,11 +189,6 @@ def _palette(description: Description) -> Palette:
         return IndexPalette(numbers, tuple(value for value in ignored if isinstance(value, int)))
     colours = tuple(value for value in values if not isinstance(value, int))
     return ExactPalette(colours, tuple(value for value in ignored if not isinstance(value, int)))
-
-
-def _display_colours(description: Description) -> tuple[tuple[int, int, int], ...]:
-    palette = _palette(description)
-    return distinct_colours(len(palette.values)) if isinstance(palette, IndexPalette) else palette.colours
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -109,14 +109,20 @@ def require_same_protocol(info: StepInfo, task: Task, bands: tuple[str, ...], pa
     """Refuse to continue from a checkpoint whose past is not this task's past.
 
     Raises:
-        InvalidCheckpoint: another step, other classes before it, or other bands.
+        InvalidCheckpoint: another step, other classes before it, another background, or other bands.
     """
     learned, expected = info.groups[: info.step + 1], task.protocol.groups[: task.step]
-    if info.step != task.step - 1 or learned != expected or info.background != task.protocol.background:
+    if learned != expected:
         raise InvalidCheckpoint(
             f"{path} finished step {info.step} of {info.dataset}/{info.protocol_name} with the classes "
             f"{_groups(learned)}, but step {task.step} of {task.protocol.name} continues from {_groups(expected)}. "
             "Train the previous step of this task, or point --task.step-checkpoint to it."
+        )
+    if info.background != task.protocol.background:
+        raise InvalidCheckpoint(
+            f"{path} learned its classes on {_background(info.background)}, but step {task.step} of "
+            f"{task.protocol.name} has {_background(task.protocol.background)}: give both the same `background` in "
+            "their learning orders, or train the previous step of this task and point --task.step-checkpoint to it."
         )
     if info.bands != bands:
         raise InvalidCheckpoint(
@@ -157,6 +163,10 @@ def require_own_modules(info: StepInfo, added: Collection[str], method: str, pat
 
 def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
     return " > ".join("{" + ", ".join(group) + "}" for group in groups)
+
+
+def _background(name: str | None) -> str:
+    return "an artificial background" if name is None else f"the background {name}"
 
 
 def load_resumable(path: Path) -> dict[str, Any]:

@@ -11,8 +11,11 @@ from pydantic import BaseModel
 from rich.markup import escape
 
 from saticl.errors import InvalidOptions
+from saticl.flags import suggestions
 from saticl.flags.leaves import Leaf, Tree, tree
+from saticl.flags.pages import HelpAll
 from saticl.flags.resolve import Setting, from_environment, from_file, unknown_flag
+from saticl.options import FrozenOptions
 
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 Resolver = Callable[[Sequence[Setting]], AnyConfig]
@@ -22,7 +25,9 @@ EPILOG = (
     "--config files in their order, environment variable, flag. "
     "The variable SATICL_TRAINER__BATCH_SIZE sets --trainer.batch-size, and so for every option. "
     "Every switch can be turned off: --trainer.amp turns it on, --trainer.no-amp turns it off. "
-    "Both spellings work: --trainer.batch-size and --trainer.batch_size."
+    "Both spellings work: --trainer.batch-size and --trainer.batch_size. "
+    "Where several values are allowed, repeat the flag; in a file they are a list, in a variable they stand between "
+    "commas."
 )
 """The rules for all options, once per help page."""
 
@@ -50,18 +55,18 @@ SETTINGS: dict[str, Any] = {
 """Context settings of a command with generated flags."""
 
 
-def command(model: type[BaseModel], run: Callable[[Sequence[Setting], bool], None]) -> Callable[..., None]:
+def command(model: type[FrozenOptions], run: Callable[[Sequence[Setting], bool], None]) -> Callable[..., None]:
     """A function for `app.command()` with a flag per leaf of `model`; `run` gets the settings and --print-config."""
     known = tree(model)
 
-    def callback(ctx: typer.Context, config: list[Path], print_config: bool, **flags: object) -> None:
+    def callback(ctx: typer.Context, *, config: list[Path], print_config: bool, **flags: object) -> None:
         run(_settings(ctx, known, config, flags), print_config)
 
     context = Parameter("ctx", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [
         context,
-        *_own_parameters(),
         *(parameter for leaf in known.leaves.values() for parameter in _parameters(leaf)),
+        *_own_parameters(bool(model.main)),
     ]
     # Typer reads the signature and the annotations.
     callback.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
@@ -123,14 +128,13 @@ def _parameters(leaf: Leaf) -> list[Parameter]:
             _keyword(leaf.identifier, Annotated[bool, on], False),
             _keyword(leaf.off_identifier, Annotated[bool, off], False),
         ]
-    choices = [str(choice) for choice in leaf.choices]
     option = typer.Option(
         leaf.flag,
         help=_help(leaf),
         metavar=leaf.metavar if len(leaf.metavar) <= METAVAR_WIDTH else "CHOICE",
         show_default=False,
         rich_help_panel=leaf.panel,
-        autocompletion=_completion(choices) if choices else None,
+        autocompletion=_completion(leaf),
     )
     kind = list[str] if leaf.many else str
     return [_keyword(leaf.identifier, Annotated[kind | None, option], None)]
@@ -155,14 +159,13 @@ def _default(leaf: Leaf) -> str:
     return f" [dim]\\[{escape(shown)}][/dim]"
 
 
-def _completion(choices: list[str]) -> Callable[[str], list[str]]:
-    def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(incomplete)]
+def _completion(leaf: Leaf) -> suggestions.Completer | None:
+    choices = [str(choice) for choice in leaf.choices]
+    names = suggestions.BY_OPTION.get(leaf.dotted, (lambda _: choices) if choices else None)
+    return None if names is None else suggestions.completer(names)
 
-    return complete
 
-
-def _own_parameters() -> list[Parameter]:
+def _own_parameters(has_short_page: bool) -> list[Parameter]:
     files = typer.Option(
         "--config",
         metavar="FILE.yaml",
@@ -174,6 +177,7 @@ def _own_parameters() -> list[Parameter]:
     return [
         _keyword("config", Annotated[list[Path], files], []),
         _keyword("print_config", Annotated[bool, shown], False),
+        *([_keyword("help_all", HelpAll, False)] if has_short_page else []),
     ]
 
 

@@ -156,6 +156,10 @@ class Tree:
         """Dotted names of all sections and leaves, sections first."""
         return tuple(".".join(path) for path in (*sorted(self.sections), *self.leaves))
 
+    def named(self, dotted: str) -> Leaf:
+        """The option of that dotted name."""
+        return self.leaves[tuple(dotted.split("."))]
+
 
 @cache
 def tree(model: type[BaseModel]) -> Tree:

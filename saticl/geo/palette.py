@@ -4,7 +4,7 @@ Labels are 0..N-1 in the order of the palette, and IGNORE (255) for what the pal
 pixels were not known is always counted: silently turning them into some class is the classic defect of ISPRS readers.
 """
 
-import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,6 +19,9 @@ Flags = NDArray[np.bool_]
 
 UNKNOWN = MAX_CLASSES
 """Marks values of no class in the lookup tables, and never leaves them."""
+
+APART = 40
+"""Distance in red, green and blue from which on two colours of a map are told apart."""
 
 
 class Decoded(NamedTuple):
@@ -125,11 +128,38 @@ def encode(labels: Bytes, colours: tuple[Colour, ...], ignored: Colour = (0, 0, 
     return np.moveaxis(table[labels], -1, 0)
 
 
-def distinct_colours(number: int) -> tuple[Colour, ...]:
-    """This number of different colours, for classes without a colour: each hue is one golden angle after the last."""
-    hues = ((0.1 + index * 0.618034) % 1 for index in range(number))
-    shades = (colorsys.hsv_to_rgb(hue, 0.75, (0.95, 0.7)[index % 2]) for index, hue in enumerate(hues))
-    return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in shades)
+GREYS: tuple[Colour, ...] = tuple((level, level + 3, level + 7) for level in (166, 112, 216, 60))
+"""What an artificial background may look like in maps, the first choice first."""
+
+
+def free_grey(taken: Sequence[Colour]) -> Colour:
+    """The first grey that no colour of `taken` comes near, or the one that is farthest from them."""
+    apart = _distances(np.array(GREYS), taken)
+    return GREYS[int(np.argmax(apart >= APART if (apart >= APART).any() else apart))]
+
+
+def distinct_colours(number: int, taken: Sequence[Colour] = ()) -> tuple[Colour, ...]:
+    """Colours for classes without any: each is as far as can be from those before it and from `taken`.
+
+    None comes near black, white, or the greys of the background. There are enough for MAX_CLASSES beside `taken`.
+    """
+    levels = np.arange(0, 256, 255 / 8).round().astype(np.int64)
+    cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+    cube = cube[_distances(cube, [(0, 0, 0), (255, 255, 255), *GREYS]) >= APART]
+    apart = _distances(cube, [(0, 0, 0), (255, 255, 255), *GREYS, *taken])
+    chosen: list[Colour] = []
+    for _ in range(number):
+        red, green, blue = cube[int(np.argmax(apart))].tolist()
+        chosen.append((red, green, blue))
+        apart = np.minimum(apart, _distances(cube, chosen[-1:]))
+    return tuple(chosen)
+
+
+def _distances(colours: NDArray[np.int64], others: Sequence[Colour]) -> NDArray[np.float64]:
+    """How far each colour [N, 3] is from the nearest of the others: [N], infinite if there are none."""
+    between = colours[:, None] - np.array(others, np.float64).reshape(1, -1, 3)
+    nearest: NDArray[np.float64] = np.linalg.norm(between, axis=2).min(axis=1, initial=np.inf)
+    return nearest
 
 
 def _whole(numbers: NDArray[np.generic]) -> NDArray[np.int64] | NDArray[np.float64]:

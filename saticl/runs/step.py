@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from saticl.errors import InvalidCheckpoint
+from saticl.geo.palette import free_grey
 from saticl.labels import Colour
 from saticl.options import FrozenOptions, ModelOptions
 from saticl.runs.records import unusable
@@ -15,9 +16,6 @@ from saticl.tasks import Protocol, Task
 
 KEY = "saticl"
 """Name of the description in the metadata of the file."""
-
-GREY: Colour = (128, 128, 128)
-"""The artificial background in maps."""
 
 
 class StepInfo(FrozenOptions):
@@ -56,9 +54,9 @@ class StepInfo(FrozenOptions):
 
     @property
     def output_colours(self) -> list[Colour]:
-        """Colours by output index; an artificial background is grey."""
+        """Colours by output index; an artificial background is a grey that no class has."""
         by_name = dict(zip(self.classes, self.colours, strict=True))
-        return [by_name.get(name, GREY) for name in self.task.names]
+        return [by_name.get(name, free_grey(self.colours)) for name in self.task.names]
 
 
 def read_info(path: Path) -> StepInfo:

@@ -4,7 +4,10 @@ Batches are lists of keys (epoch, number), so a view depends on its key alone: w
 message when a new one begins, and a resumed run draws what an uninterrupted one would have drawn.
 """
 
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 import cv2
@@ -152,9 +155,30 @@ def _loader(dataset: TileDataset, batches: EpochBatches | list[list[Key]], num_w
     )
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block, then raise KeyboardInterrupt.
+
+    Workers that are started in here leave Ctrl-C to the process that started them: it stops them, without tracebacks.
+    """
+    if threading.current_thread() is not threading.main_thread():  # others are never interrupted
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
 def _raising(loader: DataLoader[Outcome]) -> Iterator[Batch]:
     batch: Batch | SaticlError
-    for batch in loader:
+    with uninterrupted():
+        batches = iter(loader)
+    for batch in batches:
         if isinstance(batch, SaticlError):
             raise batch
         yield batch

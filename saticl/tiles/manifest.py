@@ -12,7 +12,8 @@ from saticl.files import write_atomically
 from saticl.geo.ground import ground_size
 from saticl.geo.raster import crs_of
 from saticl.labels import Split
-from saticl.tasks import Protocol, find_protocol, protocol_from_dict
+from saticl.protocol_files import protocol_from_dict
+from saticl.tasks import Protocol, find_protocol
 from saticl.views import Views
 
 MANIFEST = "dataset.json"

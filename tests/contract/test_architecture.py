@@ -21,7 +21,7 @@ LONGEST_FILE = 260
 LAYERS = (
     {"", "labels", "types", "errors", "options", "files", "views", "allocator"},
     {"losses", "metrics", "transforms", "geo"},
-    {"models", "tasks"},
+    {"models", "tasks", "protocol_files"},
     {"protocols"},
     {"tiles", "datasets"},
     {"runs"},

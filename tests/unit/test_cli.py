@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 from saticl import __version__, cli
 from saticl import config as trees
 from saticl.errors import NonFiniteLoss
+from saticl.flags.leaves import tree
 from saticl.methods import METHODS
+from saticl.options import FrozenOptions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COMMANDS: dict[str, type[BaseModel]] = {
+COMMANDS: dict[str, type[FrozenOptions]] = {
     "prepare": trees.PrepareConfig,
     "train": trees.TrainConfig,
     "test": trees.TestConfig,
@@ -214,15 +216,23 @@ def test_a_bug_is_not_hidden(replace: Callable[[str, Callable[[BaseModel], None]
     assert isinstance(CliRunner().invoke(cli.app, ["train", "--data-root=d"]).exception, ZeroDivisionError)
 
 
-def test_an_interruption_ends_with_a_short_line(
-    replace: Callable[[str, Callable[[BaseModel], None]], None],
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("train", " The same command with --trainer.resume continues after the last complete epoch."),
+        ("prepare", " The same command continues where it stopped."),
+        ("test", ""),
+    ],
+)
+def test_an_interruption_ends_with_what_can_be_done(
+    name: str, advice: str, replace: Callable[[str, Callable[[BaseModel], None]], None]
 ) -> None:
     def work(_: BaseModel) -> None:
         raise KeyboardInterrupt
 
-    replace("train", work)
+    replace(name, work)
 
-    assert invoke("train", "--data-root=d") == (130, "", "Interrupted.\n")
+    assert invoke(name, *REQUIRED[name]) == (130, "", f"Interrupted.{advice}\n")
 
 
 def test_the_augmentation_library_is_kept_from_the_network(
@@ -253,9 +263,7 @@ def test_without_a_command_the_commands_are_shown(words: Sequence[str]) -> None:
 @pytest.mark.parametrize("columns", ["80", "120"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_names_every_option_in_full(name: str, columns: str) -> None:
-    from saticl.flags.leaves import tree
-
-    code, out, _ = invoke(name, "--help", COLUMNS=columns)
+    code, out, _ = invoke(name, "--help-all" if name == "train" else "--help", COLUMNS=columns)
 
     assert code == 0
     for leaf in tree(COMMANDS[name]).leaves.values():
@@ -264,9 +272,55 @@ def test_help_names_every_option_in_full(name: str, columns: str) -> None:
     assert "SATICL_TRAINER__BATCH_SIZE" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_the_short_help_of_train_names_its_main_options_and_where_the_others_are(columns: str) -> None:
+    code, out, _ = invoke("train", "--help", COLUMNS=columns)
+    text = " ".join(out.split())
+
+    assert code == 0
+    assert len(out.splitlines()) < (80 if columns == "80" else 60)
+    for path, leaf in tree(trees.TrainConfig).leaves.items():
+        assert (f"{leaf.flag} " in out) == (".".join(path) in trees.TrainConfig.main), leaf.flag
+    for flag in ("--config", "--print-config", "--help-all", "--help"):
+        assert f"{flag} " in out
+    assert "--plop." not in out
+    assert f"--help-all shows all {len(tree(trees.TrainConfig).leaves)} options" in text
+    assert "tracking" in text
+
+
+def test_the_main_options_of_a_command_exist() -> None:
+    for model in COMMANDS.values():
+        assert set(model.main) <= set(tree(model).names)
+
+
+@pytest.mark.parametrize("name", ["prepare", "test", "demo"])
+def test_a_command_with_few_options_has_one_help_page(name: str) -> None:
+    code, out, err = invoke(name, "--help-all")
+
+    assert (code, out) == (2, "")
+    assert "There is no option --help-all." in err
+
+
+def test_the_pages_of_help_do_not_change_each_other() -> None:
+    short = invoke("train", "--help", COLUMNS="80")[1]
+    whole = invoke("train", "--help-all", COLUMNS="80")[1]
+
+    assert invoke("train", "--help", COLUMNS="80")[1] == short
+    assert invoke("train", "--help-all", COLUMNS="80")[1] == whole
+    assert invoke("train", "-h", COLUMNS="80")[1] == short
+
+
+@pytest.mark.parametrize("words", [(), ("train",), ("list",), ("list", "tasks")])
+def test_help_explains_itself_in_the_words_of_the_page(words: Sequence[str]) -> None:
+    out = " ".join(invoke(*words, "--help", COLUMNS="120")[1].split())
+
+    assert "--help -h show this page and stop" in out
+    assert "<bool>" not in out
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys; sys.argv = ['run.py', 'train', '--help']\n"
+        "import sys; sys.argv = ['run.py', 'train', '--help-all']\n"
         "from saticl.cli import main\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -297,6 +351,58 @@ def complete(*words: str) -> list[str]:
 def test_the_shell_completes_options_and_choices() -> None:
     assert complete("train", "--task.st") == ["--task.step", "--task.step-checkpoint"]
     assert complete("train", "--model.norm", "iab") == ["iabn", "iabn_sync"]
+    assert complete("train", "--plop.fea") == ["--plop.features-factor"]
+
+
+def test_the_shell_completes_names_of_methods_datasets_and_tasks(tiny_tiles: Path) -> None:
+    assert complete("train", "--method", "l") == ["lwf", "lwf-mc", "lgkd"]
+    assert complete("prepare", "--dataset", "") == ["potsdam", "vaihingen"]
+    assert complete("list", "tasks", "--dataset", "v") == ["vaihingen"]
+    assert complete("train", "--task.name", "") == ["offline", "222a", "321", "6s", "4-1", "3-1s", "2-1s", "1s"]
+    assert complete("train", "--data-root", "/nowhere", "--task.name", "6") == ["6s"]
+    assert complete("train", "--data-root", str(tiny_tiles), "--task.name", "3") == ["321", "3-1s"]
+
+
+def test_the_shell_completes_the_tasks_of_a_prepared_folder(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps(fields()), encoding="utf-8")
+
+    assert complete("train", "--data-root", str(tmp_path), "--task.name", "") == ["offline", "1-1"]
+
+
+def test_completing_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['saticl']\n"
+        "from saticl.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print('loaded:', sorted({'torch', 'timm', 'mlflow', 'rasterio'} & set(sys.modules)))"
+    )
+    line = ["saticl", "train", "--method", "m"]
+    environment = {**os.environ, "_SATICL_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(line), "COMP_CWORD": "3"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert result.stdout.split("\n")[:2] == ["mib", "micro"]
+    assert result.stdout.endswith("loaded: []\n")
+
+
+@pytest.mark.parametrize(("program", "offered"), [("/usr/bin/saticl", True), ("run.py", False)])
+def test_completion_is_installed_for_the_command_that_people_type(program: str, offered: bool) -> None:
+    code = f"import sys; sys.argv = [{program!r}, '--help']; from saticl.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    assert ("--install-completion" in result.stdout) == offered
+
+
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_without_the_command_completion_is_refused_with_what_to_do(option: str) -> None:
+    result = launch(option)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"Error: {option} works for the command saticl only: install it with `pip install .` and type "
+        f"`saticl {option}`.\n"
+    )
 
 
 def test_lists_are_tables_and_json() -> None:
@@ -321,8 +427,9 @@ def test_tasks_are_listed_with_the_classes_of_every_step() -> None:
     assert (by_name["321"]["background"], by_name["4-1"]["background"]) == (None, "clutter")
 
 
-def test_tasks_of_a_prepared_folder_include_its_own_and_offline(tmp_path: Path) -> None:
-    manifest = {
+def fields() -> dict[str, object]:
+    """The description of a prepared folder with a task of its own."""
+    return {
         "version": "0",
         "dataset": "fields",
         "classes": [{"name": name, "colour": [0, 0, 0]} for name in ("wheat", "maize")],
@@ -335,7 +442,10 @@ def test_tasks_of_a_prepared_folder_include_its_own_and_offline(tmp_path: Path) 
         "options": {},
         "scenes": [],
     }
-    (tmp_path / "dataset.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def test_tasks_of_a_prepared_folder_include_its_own_and_offline(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps(fields()), encoding="utf-8")
 
     records = json.loads(invoke("list", "tasks", "--data_root", str(tmp_path), "--json")[1])
 

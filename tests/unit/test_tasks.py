@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 
 from saticl.errors import InvalidOptions, UnknownName
 from saticl.labels import BACKGROUND, IGNORE, UNLABELLED
+from saticl.protocol_files import load_protocols, protocol_from_dict, protocol_to_dict, read_protocols
 from saticl.protocols import ISPRS, ISPRS_CLASSES
-from saticl.tasks import (
-    Protocol,
-    Task,
-    find_protocol,
-    load_protocols,
-    offline,
-    protocol_from_dict,
-    protocol_to_dict,
-    read_protocols,
-)
+from saticl.tasks import Protocol, Task, find_protocol, offline
 
 
 @st.composite
@@ -226,6 +218,10 @@ def test_protocols_of_ones_own_come_from_yaml(tmp_path: Path) -> None:
         ("mine: {steps: [[car]], backgrund: clutter}", "'mine' has a wrong form"),
         ("mine: {steps: [[car]], background: 3}", "'mine' has a wrong form"),
         ("mine: [[car]]", "'mine' has a wrong form"),
+        (
+            "offline: {steps: [[car]]}",
+            "cannot be used: the name 'offline' is taken: it always means all classes in one step",
+        ),
         ("", "holds no tasks"),
         ("mine: {steps: [[car", "cannot be read as YAML"),
     ],

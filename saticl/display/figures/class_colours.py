@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from saticl.geo.palette import free_grey
 from saticl.labels import Colour
 
-GREY: Colour = (166, 170, 176)
-"""The artificial background."""
 BLACK: Colour = (0, 0, 0)
 """Pixels that are not scored."""
 
@@ -21,5 +20,5 @@ def colour_map(names: Sequence[str], colours: Sequence[Colour]) -> NDArray[np.ui
     table = np.full((256, 3), BLACK, dtype=np.uint8)
     table[: len(colours)] = np.asarray(colours, dtype=np.uint8).reshape(-1, 3)
     if names[0] == "background":
-        table[0] = GREY
+        table[0] = free_grey(colours[1:])
     return table

@@ -6,8 +6,14 @@ import pytest
 from typer.testing import CliRunner
 
 from saticl.cli import app
-from saticl.tiles.manifest import Manifest
+from saticl.commands.prepared import Prepared, open_prepared, require_same_data
+from saticl.errors import InvalidOptions
+from saticl.runs.folder import Finished
+from saticl.tasks import Protocol
+from saticl.tiles.index import read_index
+from saticl.tiles.manifest import ClassEntry, Manifest
 from saticl.views import Views
+from tests.trained import info
 
 
 def test_a_class_without_any_pixel_in_training_is_refused(tiny_tiles: Path, tmp_path: Path) -> None:
@@ -63,3 +69,79 @@ def test_a_file_of_tasks_is_read_or_explained(content: str, sentence: str, tiny_
 
     assert result.exit_code == 2
     assert sentence in " ".join((result.stdout + result.stderr).split())
+
+
+def with_background(tiny_tiles: Path) -> Prepared:
+    """The tiny tiles, as a dataset whose clutter is its background."""
+    manifest = Manifest.load(tiny_tiles).model_copy(update={"background": "clutter", "dataset": "town"})
+    return Prepared(tiny_tiles, manifest, read_index(tiny_tiles))
+
+
+@pytest.mark.parametrize(
+    ("content", "background"),
+    [
+        ("2s: {steps: [[building], [tree]]}", "clutter"),
+        ("2s: {steps: [[building], [tree]], background: null}", None),
+        ("2s: {steps: [[building], [tree]], background: car}", "car"),
+        ("2s: {steps: [[building], [clutter]]}", None),
+    ],
+    ids=["says nothing", "none", "another", "learns it"],
+)
+def test_a_task_that_names_no_background_has_that_of_the_dataset(
+    content: str, background: str | None, tiny_tiles: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tasks.yaml").write_text(content)
+
+    task = with_background(tiny_tiles).task("2s", 1, tmp_path / "tasks.yaml")
+
+    assert task.protocol.background == background
+
+
+def test_tasks_on_a_prepared_folder_keep_their_background(tiny_tiles: Path) -> None:
+    """What `prepare` wrote is settled: no background there is none."""
+    data = with_background(tiny_tiles)
+
+    assert data.task("6s", 0).protocol == Protocol("6s", data.task("6s", 0).protocol.groups, None)
+    assert data.task("4-1", 0).protocol.background == "clutter"
+
+
+def data_with(tiny_tiles: Path, *, classes: tuple[str, ...], bands: tuple[str, ...]) -> Prepared:
+    entries = tuple(ClassEntry(name=name, colour=(0, 0, 0)) for name in classes)
+    return Prepared(tiny_tiles, Manifest.load(tiny_tiles).model_copy(update={"classes": entries, "bands": bands}), [])
+
+
+NAMES, BANDS = info().classes, info().bands
+
+
+@pytest.mark.parametrize(
+    ("classes", "bands", "said"),
+    [
+        (NAMES, ("red", "green"), "trained on the bands red, green, blue; {} lacks blue"),
+        (NAMES, ("red", "green", "nir"), "trained on the bands red, green, blue; {} lacks blue and has also nir"),
+        (NAMES, ("blue", "green", "red"), "bands red, green, blue; {} has them in another order: blue, green, red"),
+        (NAMES[:-1], BANDS, f"trained on the classes {', '.join(NAMES)}; {{}} lacks {NAMES[-1]}"),
+        ((*NAMES, "road"), BANDS, f"trained on the classes {', '.join(NAMES)}; {{}} has also road"),
+        (NAMES[::-1], BANDS, f"{', '.join(NAMES)}; {{}} has them in another order: {', '.join(NAMES[::-1])}"),
+    ],
+)
+def test_other_data_than_the_checkpoints_is_refused_by_what_differs(
+    classes: tuple[str, ...], bands: tuple[str, ...], said: str, tiny_tiles: Path
+) -> None:
+    with pytest.raises(InvalidOptions) as refused:
+        require_same_data(data_with(tiny_tiles, classes=classes, bands=bands), Finished(Path("step-0"), info()))
+
+    assert str(refused.value).startswith("step-0 was trained on the ")
+    assert f"{said.format(tiny_tiles)}: choose another --data-root." in str(refused.value)
+
+
+def test_further_bands_behind_those_of_the_checkpoint_are_fine(tiny_tiles: Path) -> None:
+    require_same_data(data_with(tiny_tiles, classes=NAMES, bands=(*BANDS, "nir")), Finished(Path("step-0"), info()))
+
+
+def test_another_dataset_is_refused_without_options_that_a_command_may_lack(tiny_tiles: Path) -> None:
+    with pytest.raises(InvalidOptions) as refused:
+        open_prepared(tiny_tiles, "vaihingen")
+
+    assert str(refused.value) == (
+        f"{tiny_tiles} holds the dataset 'potsdam', but 'vaihingen' is expected: choose another --data-root."
+    )

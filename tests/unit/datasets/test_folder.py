@@ -202,6 +202,56 @@ def test_a_description_says_how_images_may_be_varied(tmp_path: Path) -> None:
     assert described(tmp_path, views={"crop": "scale"}).views.factors == (0.5, 2)
 
 
+def colours_of(adapter: Folder) -> dict[str, tuple[int, int, int]]:
+    return {entry.name: entry.colour for entry in adapter.classes}
+
+
+def test_classes_of_numbers_get_colours_that_differ(tmp_path: Path) -> None:
+    classes = {"house": 3, "street": 1, "pond": -2}
+
+    plain = colours_of(described(tmp_path, classes=classes, ignore=[0]))
+    given = colours_of(described(tmp_path, classes=classes, ignore=[0], colours={"street": "#FF0000"}))
+
+    assert len(set(plain.values())) == 3
+    assert plain["house"] == (255, 0, 0)
+    assert given["street"] == (255, 0, 0)
+    assert len(set(given.values())) == 3
+
+
+def test_a_class_of_colours_may_look_different_in_maps(tmp_path: Path, raw: Path) -> None:
+    adapter = described(tmp_path, colours={"house": [1, 2, 3]})
+
+    assert colours_of(adapter) == {"house": (1, 2, 3), "street": (110, 193, 228)}
+    np.testing.assert_array_equal(whole(adapter.scenes(raw, Request())[0])[2], labels(40, 50, classes=2))
+
+
+def test_masks_with_a_sign_may_mark_pixels_without_a_class_by_minus_one(tmp_path: Path, raw: Path) -> None:
+    mask = labels(40, 50, classes=3).astype(np.int16) - 1
+    adapter = described(tmp_path, masks="{group}/masks/{name}.tif", classes={"house": 0, "street": 1}, ignore=[-1])
+    for path in raw.glob("*/masks/*.png"):
+        write(path.with_suffix(".tif"), mask[None], transform_of(2, 10), None)
+
+    found = whole(adapter.scenes(raw, Request())[0])[2]
+
+    np.testing.assert_array_equal(found, np.where(mask < 0, 255, mask))
+
+
+@pytest.mark.parametrize(
+    ("own", "background"),
+    [
+        ({"steps": [["street"]]}, "house"),
+        ({"steps": [["street"]], "background": None}, None),
+        ({"steps": [["street"], ["house"]]}, None),
+    ],
+)
+def test_a_learning_order_that_names_no_background_has_that_of_the_dataset(
+    tmp_path: Path, own: dict[str, object], background: str | None
+) -> None:
+    adapter = described(tmp_path, background="house", protocols={"1s": own})
+
+    assert [(one.name, one.background) for one in adapter.protocols] == [("offline", "house"), ("1s", background)]
+
+
 def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> None:
     (raw / "A/masks/two.png").unlink()
     adapter = described(tmp_path)
@@ -242,6 +292,11 @@ def test_missing_masks_are_refused_or_accepted(tmp_path: Path, raw: Path) -> Non
         ({"name": "../up"}, r"name: '\.\./up' becomes the name of a folder"),
         ({"name": ".."}, r"name: '\.\.' becomes the name of a folder"),
         ({"name": ""}, "name: '' becomes the name of a folder"),
+        ({"colours": {"castle": "#FF0000"}}, "colours names 'castle', but the classes are house, street"),
+        ({"colours": {"house": 3}}, '3 is no colour: write "#RRGGBB" in quotes, or'),
+        ({"colours": {"house": "red"}}, "colours.house: 'red' is neither a colour"),
+        ({"colours": {"house": "#6EC1E4"}}, "house and street have the same colour #6EC1E4 in maps: give one of them"),
+        ({"protocols": {"offline": {"steps": [["house"]]}}}, "protocols: the name 'offline' is taken: it always"),
         ({"protocols": {"a\\b": {"steps": [["house"]]}}}, "becomes the name of a folder"),
         ({"protocols": {"a/b": {"steps": [["house"]]}}}, "protocols: 'a/b' becomes the name of a folder"),
     ],

@@ -19,8 +19,8 @@ from saticl.display.figures import (
     steps_figure,
 )
 from saticl.display.figures.canvas import count_text
-from saticl.display.figures.class_colours import GREY
 from saticl.display.figures.panels import WRONG
+from saticl.geo.palette import GREYS
 from saticl.metrics.scores import Scores, score, score_groups
 from saticl.runs.journal import Costs, Epoch, Validation
 
@@ -101,7 +101,7 @@ def test_figures_have_the_size_that_their_content_needs(tmp_path: Path) -> None:
 def test_bars_have_the_colours_of_their_classes_and_absent_classes_have_none(tmp_path: Path) -> None:
     picture = read(class_scores_figure(scores(6), COLOURS, ["class_5"], tmp_path / "classes.png"))
 
-    assert share(picture, GREY) > 0.01
+    assert share(picture, GREYS[0]) > 0.01
     assert all(share(picture, colour) > 0.01 for colour in COLOURS[2:])
 
 
@@ -115,7 +115,7 @@ def test_panels_show_the_colours_of_the_classes_in_proportion(tmp_path: Path) ->
 
     picture = panels(truth, truth, None, tmp_path / "panels.png")
 
-    seen = [share(picture, colour) for colour in (GREY, COLOURS[2], COLOURS[4], COLOURS[5])]
+    seen = [share(picture, colour) for colour in (GREYS[0], COLOURS[2], COLOURS[4], COLOURS[5])]
     assert min(seen) > 0.08
     assert max(seen) / min(seen) < 1.25
     assert share(picture, (90, 90, 90)) > 0.15
@@ -149,8 +149,9 @@ def test_an_artificial_background_is_grey_and_what_is_no_class_is_black() -> Non
     table = colour_map(NAMES, COLOURS)
 
     assert table.shape == (256, 3)
-    assert [tuple(row) for row in table[:6]] == [GREY, *COLOURS[1:]]
+    assert [tuple(row) for row in table[:6]] == [GREYS[0], *COLOURS[1:]]
     assert not table[6:].any()
+    assert tuple(colour_map(("background", "road"), [GREYS[0], GREYS[0]])[0]) == GREYS[1]
 
 
 def test_a_background_that_is_a_class_of_the_dataset_keeps_its_colour() -> None:

@@ -92,9 +92,8 @@ def test_tensors_go_where_a_method_uses_them() -> None:
         {"groups": (CLASSES[1:], CLASSES[:1])},
         {"groups": (CLASSES[:1], CLASSES[1:2], CLASSES[2:]), "step": 1},
         {"step": 1},
-        {"background": "car", "groups": (CLASSES[:2],)},
     ],
-    ids=["other classes", "other steps", "the same step", "another background"],
+    ids=["other classes", "other steps", "the same step"],
 )
 def test_a_step_continues_from_its_own_past_only(past: dict[str, object]) -> None:
     with pytest.raises(InvalidCheckpoint, match=r"finished step \d of town/21 .* continues from {building, tree}"):
@@ -110,6 +109,27 @@ def test_a_refusal_says_what_was_learned_and_what_is_asked_for() -> None:
 
     with pytest.raises(InvalidCheckpoint, match=f"^{re.escape(said)}$"):
         checkpoint.require_same_protocol(past, NEXT, past.bands, PATH)
+
+
+@pytest.mark.parametrize(
+    ("learned", "asked", "said"),
+    [
+        ("car", None, "learned its classes on the background car, but step 1 of 2 has an artificial background"),
+        (None, "car", "learned its classes on an artificial background, but step 1 of 2 has the background car"),
+    ],
+)
+def test_a_refusal_names_the_background_where_only_that_differs(
+    learned: str | None, asked: str | None, said: str
+) -> None:
+    names = (*CLASSES, "road")
+    planned = Task(names, Protocol("2", (CLASSES[:2], ("road",)), asked), 1)
+
+    with pytest.raises(InvalidCheckpoint) as refused:
+        checkpoint.require_same_protocol(info(background=learned), planned, info().bands, PATH)
+
+    assert str(refused.value).startswith(f"{PATH} {said}: ")
+    assert str(refused.value).endswith("--task.step-checkpoint to it.")
+    assert "{" not in str(refused.value)
 
 
 def test_what_comes_later_may_be_another_plan_than_that_of_the_checkpoint() -> None:

@@ -1,12 +1,15 @@
+from collections.abc import Sequence
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from saticl.datasets.isprs import COLOURS, PALETTE
 from saticl.geo import palette
-from saticl.geo.palette import ExactPalette, IndexPalette, distinct_colours, encode
-from saticl.labels import IGNORE
+from saticl.geo.palette import GREYS, ExactPalette, IndexPalette, distinct_colours, encode, free_grey
+from saticl.labels import IGNORE, MAX_CLASSES, Colour
 
 MASKS = arrays(
     np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 2, 3, 4, 5, 255])
@@ -104,5 +107,55 @@ def test_negative_numbers_are_of_no_class() -> None:
     assert number(IndexPalette((0, 1)).decode(np.array([[[-1, -9999, 1]]], np.int16)).unknown) == 2
 
 
-def test_colours_for_classes_without_any_all_differ() -> None:
-    assert len(set(distinct_colours(60))) == 60
+COLOURS_OF_A_USER = st.lists(st.tuples(*[st.integers(0, 255)] * 3), max_size=MAX_CLASSES, unique=True)
+
+
+def nearest(colours: Sequence[Colour], others: Sequence[Colour]) -> float:
+    """The smallest distance between a colour and another one."""
+    first, second = (np.array(side, float).reshape(-1, 3) for side in (colours, others))
+    apart = np.linalg.norm(first[:, None] - second[None], axis=2)
+    if colours is others:
+        np.fill_diagonal(apart, np.inf)
+    return float(apart.min(initial=np.inf))
+
+
+@given(COLOURS_OF_A_USER, st.data())
+def test_colours_for_classes_without_any_differ_from_each_other_and_from_all_others(
+    taken: list[Colour], data: st.DataObject
+) -> None:
+    wanted = data.draw(st.integers(0, MAX_CLASSES - len(taken)))
+
+    made = distinct_colours(wanted, taken)
+
+    assert len(made) == wanted
+    assert nearest(made, made) >= 30
+    assert nearest(made, taken) > 0
+    assert nearest(made, [(0, 0, 0), (255, 255, 255), *GREYS]) >= 30
+    assert distinct_colours(wanted, taken) == made
+
+
+@pytest.mark.parametrize(("number", "apart"), [(6, 120), (12, 100), (20, 85), (60, 55), (MAX_CLASSES, 30)])
+def test_few_colours_are_far_apart(number: int, apart: int) -> None:
+    made = distinct_colours(number)
+
+    assert nearest(made, made) >= apart
+    assert nearest(made, [(0, 0, 0), (255, 255, 255), *GREYS]) >= min(apart, 60)
+
+
+def test_more_classes_leave_the_colours_of_the_first_as_they_are() -> None:
+    assert distinct_colours(30)[:10] == distinct_colours(10)
+
+
+@given(COLOURS_OF_A_USER)
+def test_the_grey_of_the_background_is_no_colour_of_a_class(taken: list[Colour]) -> None:
+    assert free_grey([]) == GREYS[0]
+    assert free_grey(taken) in GREYS
+    assert (
+        nearest([free_grey(taken)], taken) == max(nearest([grey], taken) for grey in GREYS)
+        or nearest([free_grey(taken)], taken) >= 40
+    )
+
+
+def test_a_class_in_the_grey_of_the_background_moves_the_background() -> None:
+    assert free_grey([GREYS[0]]) not in (GREYS[0], (0, 0, 0), (255, 255, 255))
+    assert nearest([free_grey([GREYS[0]])], [GREYS[0]]) >= 40

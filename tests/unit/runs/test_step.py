@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from saticl.errors import InvalidCheckpoint
-from saticl.runs.step import GREY, KEY, read_info
+from saticl.geo.palette import GREYS
+from saticl.runs.step import KEY, read_info
 from tests.trained import info
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -76,6 +77,11 @@ def test_colours_follow_the_output_indices_and_an_artificial_background_is_grey(
     of_classes = dict(zip(info().classes, info().colours, strict=True))
     groups = (("tree",), ("car", "building"))
 
-    assert info(1, groups=groups).output_colours == [GREY, *(of_classes[one] for one in ("tree", "car", "building"))]
+    assert info(1, groups=groups).output_colours == [
+        GREYS[0],
+        *(of_classes[one] for one in ("tree", "car", "building")),
+    ]
+    greys = dict.fromkeys(info().classes, GREYS[0])
+    assert info(1, groups=groups, colours=tuple(greys.values())).output_colours[0] == GREYS[1]
     real = info(0, groups=(("tree",),), background="car")
     assert real.output_colours == [of_classes["car"], of_classes["tree"]]

@@ -1,3 +1,6 @@
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import cast
@@ -11,7 +14,7 @@ from saticl.errors import InvalidRaster
 from saticl.tasks import Task, offline
 from saticl.tiles.dataset import Sample, TileDataset
 from saticl.tiles.index import read_index
-from saticl.tiles.loaders import EpochBatches, evaluation_loader, training_loader
+from saticl.tiles.loaders import EpochBatches, evaluation_loader, training_loader, uninterrupted
 from saticl.tiles.manifest import Manifest
 from saticl.transforms.augment import Augment
 from saticl.types import Batch
@@ -208,3 +211,36 @@ def test_a_damaged_tile_is_one_sentence_even_from_a_worker(tmp_path: Path, worke
 
     assert dataset.tiles[0].image in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_interruption_waits_until_the_workers_have_started() -> None:
+    reached: list[str] = []
+
+    def start() -> None:
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_without_an_interruption_nothing_is_raised_and_an_error_stays_what_it_is() -> None:
+    with uninterrupted():
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    with pytest.raises(ZeroDivisionError), uninterrupted():
+        raise ZeroDivisionError
+
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_another_thread_may_load_too() -> None:
+    def load() -> bool:
+        with uninterrupted():
+            return True
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(load).result()
