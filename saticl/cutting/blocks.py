@@ -43,5 +43,5 @@ def blocks_of(scene: Scene, height: int, width: int, tile_size: int, overlap: in
 
 
 def _is_sequential(scene: Scene) -> bool:
-    names = (scene.image, scene.mask, scene.dsm)
+    names = (scene.image, *(mask.path for mask in scene.masks), scene.dsm)
     return any(Path(name).suffix.lower() in SEQUENTIAL for name in names if name is not None)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saticl.datasets.base import Choice, ClassInfo, DatasetAdapter, Request, Scene, Value
-from saticl.datasets.description import Description, load, placeholders
+from saticl.datasets.description import Description, placeholders
+from saticl.datasets.description_file import load
+from saticl.datasets.scene_labels import masks_of, polygons_of, rest_of
 from saticl.errors import InvalidOptions, MissingRawData
 from saticl.geo.palette import ExactPalette, IndexPalette, Palette, distinct_colours
 from saticl.geo.raster import parse_crs
@@ -86,7 +88,9 @@ class Folder(DatasetAdapter):
             split = splits[image.id]
             if split is not None:
                 scene = self._scene(root, image, split, with_dsm, request.crs)
-                absent = [file for file in (scene.mask, scene.dsm) if file is not None and not Path(file).is_file()]
+                absent = [
+                    file for file in (*scene.label_files, scene.dsm) if file is not None and not Path(file).exists()
+                ]
                 lacking += absent
                 scenes += [] if absent else [scene]
         if not scenes or (lacking and not request.allow_missing):
@@ -152,17 +156,22 @@ class Folder(DatasetAdapter):
         description = self.description
         by = "scene" if description.split is None else description.split.by
         group = image.values.get(by, image.values.get("group", image.id))
+        palette = _palette(description)
+        masks = masks_of(description, palette, root, image.values)
         return Scene(
             id=image.id,
             group=group,
             split=split,
             image=str(image.image),
-            mask=str(root / description.masks.format(**image.values)),
+            mask=masks[0].path if masks else None,
             dsm=str(root / description.dsm.format(**image.values)) if with_dsm and description.dsm else None,
             bands=description.bands,
-            palette=_palette(description),
+            palette=masks[0].palette if masks else palette,
             is_strict=True,
             crs=crs,
+            overlays=masks[1:],
+            polygons=polygons_of(description, root, image.values),
+            rest=rest_of(description),
         )
 
     def _what_lacks(self, root: Path, lacking: list[str], complete: int) -> str:
@@ -175,17 +184,16 @@ class Folder(DatasetAdapter):
 
 
 def _palette(description: Description) -> Palette:
-    values, ignored = tuple(description.classes.values()), description.ignore
-    numbers = tuple(value for value in values if isinstance(value, int))
-    if numbers:
-        return IndexPalette(numbers, tuple(value for value in ignored if isinstance(value, int)))
-    colours = tuple(value for value in values if not isinstance(value, int))
-    return ExactPalette(colours, tuple(value for value in ignored if not isinstance(value, int)))
+    columns = tuple(description.classes.values()), description.ignore, description.unlabelled
+    if description.is_indexed:
+        return IndexPalette(*(tuple(value for value in column if isinstance(value, int)) for column in columns))
+    return ExactPalette(*(tuple(value for value in column if not isinstance(value, int)) for column in columns))
 
 
 def _display_colours(description: Description) -> tuple[tuple[int, int, int], ...]:
-    palette = _palette(description)
-    return distinct_colours(len(palette.values)) if isinstance(palette, IndexPalette) else palette.colours
+    if description.is_indexed:
+        return distinct_colours(len(description.classes))
+    return tuple(value for value in description.classes.values() if not isinstance(value, int))
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

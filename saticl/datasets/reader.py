@@ -1,6 +1,6 @@
 """Reading of a raw scene, window by window: image, surface model and labels on one grid.
 
-Images are read by `geo/imagery.py`, masks by `masks.py`; here they are put together.
+Images are read by `geo/imagery.py`, labels by `overlay.py`; here they are put together.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from rasterio import DatasetReader
 from rasterio.crs import CRS
 
 from saticl.datasets.base import Scene
-from saticl.datasets.masks import MaskReader, open_mask
-from saticl.errors import InvalidRaster
+from saticl.datasets.overlay import LabelReader, open_labels
 from saticl.geo.imagery import ImageReader, first_crs, first_transform, open_image
-from saticl.geo.palette import Decoded, Flags
+from saticl.geo.palette import Flags
+from saticl.geo.place import Place
 from saticl.geo.raster import Array
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE
@@ -32,7 +32,7 @@ class Layers(NamedTuple):
     dsm: NDArray[np.float32] | None
     """[1, H, W]."""
     mask: NDArray[np.uint8]
-    """[H, W] dataset labels; IGNORE where ignored, of no class, or without data."""
+    """[H, W] dataset labels; UNLABELLED where nothing is drawn, IGNORE where ignored, of no class, or without data."""
 
 
 class Reading(NamedTuple):
@@ -53,7 +53,7 @@ class SceneReader:
 
     scene: Scene
     imagery: ImageReader
-    mask: MaskReader | None
+    labels: LabelReader
     transform: Affine
     crs: CRS | None
 
@@ -70,7 +70,7 @@ class SceneReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """Defects that are repaired while reading."""
-        return self.imagery.notes
+        return (*self.imagery.notes, *self.labels.notes)
 
     @property
     def height(self) -> int:
@@ -85,38 +85,22 @@ class SceneReader:
     def read(self, window: Window) -> Reading:
         """The pixels of a window inside the scene; raises InvalidRaster for a mask of unknown colours."""
         image, dsm, invalid = self.imagery.read(window)
-        labels, inexact, unknown = self._labels(window)
+        labels, inexact, unknown = self.labels.read(window)
         if invalid is not None:
             labels[invalid] = IGNORE
         return Reading(Layers(image, dsm, labels), invalid, inexact, unknown)
-
-    def _labels(self, window: Window) -> Decoded:
-        """Those of the mask; a scene without one is ignored everywhere."""
-        if self.mask is None:
-            return Decoded(np.full((window.height, window.width), IGNORE, np.uint8), None, None)
-        return self.mask.read(window)
 
 
 @contextmanager
 def open_scene(scene: Scene) -> Iterator[SceneReader]:
     """Open the files of a scene and check that they fit.
 
-    Raises InvalidRaster for damaged files, sizes that differ, masks of a type that cannot be read, and numbers of
-    bands that were not declared.
+    Raises InvalidRaster for damaged files, masks and polygons that do not fit the image, masks of a type that cannot
+    be read, and numbers of bands that were not declared.
     """
     with ExitStack() as stack:
         imagery = stack.enter_context(open_image(scene.image, scene.bands, scene.dsm, scene.crs))
-        mask = None
-        if scene.mask is not None:
-            mask = stack.enter_context(open_mask(scene.mask, scene.palette, scene.is_strict))
-            _check_size(scene, imagery, mask.source)
-        files = [file for file in (imagery.image, mask and mask.source, imagery.dsm) if file is not None]
-        yield SceneReader(scene, imagery, mask, first_transform(files), first_crs(files, scene.crs))
-
-
-def _check_size(scene: Scene, imagery: ImageReader, mask: DatasetReader) -> None:
-    if (imagery.width, imagery.height) != (mask.width, mask.height):
-        raise InvalidRaster(
-            f"{scene.image} has {imagery.width} x {imagery.height} pixels but its mask {scene.mask} "
-            f"{mask.width} x {mask.height}: they must be of the same size."
-        )
+        place = Place(scene.image, imagery.transform, imagery.crs, imagery.height, imagery.width)
+        labels = stack.enter_context(open_labels(scene, place))
+        files = [file for file in (imagery.image, *labels.files, imagery.dsm) if file is not None]
+        yield SceneReader(scene, imagery, labels, first_transform(files), first_crs(files, scene.crs))
