@@ -6,6 +6,7 @@ import numpy as np
 import rasterio.warp
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 
 Numbers = NDArray[np.float64]
@@ -63,10 +64,16 @@ class Place:
 
 
 def reprojected(source: CRS | None, target: CRS | None, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
-    """Points in another coordinate system, infinite where it does not reach; the same points where both are equal."""
+    """Points in another coordinate system, the same points where both are equal.
+
+    Where it does not reach, they are infinite: the point, or all points where the library gives up.
+    """
     if source == target:
         return x, y
-    new_x, new_y = rasterio.warp.transform(source, target, x, y)
+    try:
+        new_x, new_y = rasterio.warp.transform(source, target, x, y)
+    except CPLE_BaseError:
+        return np.full_like(x, np.inf), np.full_like(y, np.inf)
     return np.asarray(new_x), np.asarray(new_y)
 
 

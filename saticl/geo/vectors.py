@@ -15,6 +15,7 @@ import rasterio.warp
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataSourceError
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -118,7 +119,7 @@ def _bounds(place: Place, crs: CRS | None, layer: Layer) -> Bounds:
     if crs != place.crs:
         try:
             box = rasterio.warp.transform_bounds(place.crs, crs, *box)
-        except CRSError as error:
+        except (CRSError, CPLE_BaseError) as error:
             raise InvalidRaster(
                 f"{place.name} cannot be moved from {named(place.crs)} to {named(crs)}, the coordinate system of "
                 f"{layer.path} ({error}): check both."
