@@ -1,5 +1,6 @@
 """Small vector files, and scenes whose labels they are."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,15 @@ def write_polygons(
     """A vector file of the suffix's type, with an attribute `kind` where kinds are given; polygons as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".shp": "ESRI Shapefile"}[path.suffix]
-    pyogrio.raw.write(
-        path,
-        np.array([None if polygon is None else shapely.to_wkb(polygon) for polygon in polygons], object),
-        [] if kinds is None else [np.array(kinds)],
-        [] if kinds is None else ["kind"],
-        driver=driver,
-        layer=layer,
-        geometry_type=kind,
-        crs=crs,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a file without coordinate system is what some tests want
+        pyogrio.raw.write(
+            path,
+            np.array([None if polygon is None else shapely.to_wkb(polygon) for polygon in polygons], object),
+            [] if kinds is None else [np.array(kinds)],
+            [] if kinds is None else ["kind"],
+            driver=driver,
+            layer=layer,
+            geometry_type=kind,
+            crs=crs,
+        )
