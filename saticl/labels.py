@@ -17,6 +17,9 @@ BACKGROUND = 0
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
+UNLABELLED_COLOUR: Colour = (96, 96, 96)
+"""How prepared masks show it: grey, which hardly any class is."""
+
 Split = Literal["train", "val", "test"]
 """What a scene is for."""
 

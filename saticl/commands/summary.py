@@ -28,8 +28,12 @@ def show_summary(manifest: Manifest, root: Path) -> None:
         "tiles": [f"{sum(scene.tiles for scene in scenes):,}" for scenes in used],
         **({"tiles left out": [str(sum(scene.skipped for scene in scenes)) for scenes in used]} if skipped else {}),
         "megapixels": [f"{_pixels(scenes) / 1e6:,.1f}" for scenes in used],
-        **{f"{name} %": [_share(scenes, label) for scenes in used] for label, name in enumerate(manifest.class_names)},
-        "ignored %": [f"{100 * sum(scene.ignored for scene in scenes) / _pixels(scenes):.2f}" for scenes in used],
+        **{
+            f"{name} %": [_share(sum(scene.counts[label] for scene in scenes), scenes) for scenes in used]
+            for label, name in enumerate(manifest.class_names)
+        },
+        **_unlabelled(used),
+        "ignored %": [_share(sum(scene.ignored for scene in scenes), scenes) for scenes in used],
         "pixels of other colours": [f"{sum(scene.inexact for scene in scenes):,}" for scenes in used],
         "of no class": [f"{sum(scene.residual for scene in scenes):,}" for scenes in used],
     }
@@ -63,6 +67,13 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more scenes" if len(names) > NAMED else "")
 
 
+def _unlabelled(used: list[list[SceneEntry]]) -> dict[str, list[str]]:
+    """A row where nobody has drawn anything, if there is such a place."""
+    pixels = [sum(scene.unlabelled for scene in scenes) for scenes in used]
+    shares = [_share(number, scenes) for number, scenes in zip(pixels, used, strict=True)]
+    return {"unlabelled %": shares} if any(pixels) else {}
+
+
 def _defects(scene: SceneEntry) -> list[str]:
     if not scene.inexact:
         return []
@@ -74,5 +85,6 @@ def _pixels(scenes: list[SceneEntry]) -> int:
     return sum(scene.height * scene.width for scene in scenes)
 
 
-def _share(scenes: list[SceneEntry], label: int) -> str:
-    return f"{100 * sum(scene.counts[label] for scene in scenes) / _pixels(scenes):.2f}"
+def _share(pixels: int, scenes: list[SceneEntry]) -> str:
+    """In percent, and in pixels, because a share of 0.00 may be all there is of a class."""
+    return f"{100 * pixels / _pixels(scenes):.2f} ({pixels:,})"

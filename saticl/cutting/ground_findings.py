@@ -84,20 +84,20 @@ def overlapping(pairs: Sequence[Overlap]) -> Iterator[Finding]:
 
 
 def _displaced(found: Sequence[Inspected]) -> Iterator[Finding]:
-    for kind in ("mask", "surface model"):
-        apart: list[tuple[str, float]] = []
-        for one in found:
-            image, other = one.look.places.get("image"), one.look.places.get(kind)
-            distance = 0.0 if image is None or other is None else distance_px(image, other)
-            if distance > LEAST_DISTANCE_PX:
-                apart.append((one.scene.id, distance))
-        named = [f"{scene} ({distance:,.1f} pixels)" for scene, distance in apart if not isinf(distance)]
-        other_system = [scene for scene, distance in apart if isinf(distance)]
-        if named:
-            scenes = tuple(scene for scene, distance in apart if not isinf(distance))
-            yield Finding(f"Image and {kind} lie at different places on the ground: {some_of(named)}.", scenes)
-        if other_system:
-            yield about(f"Image and {kind} have different coordinate systems", other_system, len(found))
+    """Surface models that lie elsewhere than their image; masks are put onto its grid."""
+    apart: list[tuple[str, float]] = []
+    for one in found:
+        image, other = one.look.places.get("image"), one.look.places.get("surface model")
+        distance = 0.0 if image is None or other is None else distance_px(image, other)
+        if distance > LEAST_DISTANCE_PX:
+            apart.append((one.scene.id, distance))
+    named = [f"{scene} ({distance:,.1f} pixels)" for scene, distance in apart if not isinf(distance)]
+    other_system = [scene for scene, distance in apart if isinf(distance)]
+    if named:
+        scenes = tuple(scene for scene, distance in apart if not isinf(distance))
+        yield Finding(f"Image and surface model lie at different places on the ground: {some_of(named)}.", scenes)
+    if other_system:
+        yield about("Image and surface model have different coordinate systems", other_system, len(found))
 
 
 def _pair(one: Scene, other: Scene, share: float) -> str:

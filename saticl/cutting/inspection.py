@@ -52,7 +52,10 @@ def look_at(scene: Scene) -> Look:
             with suppress(InvalidRaster):  # opening the scene says it
                 places[kind] = place_of(path)
     problems: dict[str, None] = {}
-    for part in (scene, replace(scene, mask=None)):  # the image is opened by itself where the whole fails
+    for part in (
+        scene,
+        replace(scene, mask=None, overlays=(), polygons=None),
+    ):  # the image is opened by itself where the whole fails
         try:
             with raster.environment(), open_scene(part) as reader:
                 if part is scene:
@@ -100,16 +103,16 @@ def read_scenes(looks: Sequence[Look], classes: int, executor: Executor, report:
 
 def is_suspicious(look: Look, seen: Seen) -> bool:
     """Whether the mask should be read by itself: the scene is broken, or has values of no class."""
-    return look.scene.mask is not None and (look.cut is None or bool(seen.problem or seen.residual))
+    return bool(look.scene.masks) and (look.cut is None or bool(seen.problem or seen.residual))
 
 
 def scan_mask(scene: Scene) -> Scan:
-    """Read a mask by itself, and count its values of no class."""
-    if scene.mask is None:
-        return Scan()
+    """Read the masks of a scene by themselves, and count their values of no class."""
+    found: Counter[str] = Counter()
     try:
         with raster.environment():
-            found = unknown_values(scene.mask, scene.palette)
+            for mask in scene.masks:
+                found += unknown_values(mask.path, mask.palette)
     except InvalidRaster as error:
         return Scan(problem=str(error))
     return Scan(Counter(dict(found.most_common(MANY_VALUES))))

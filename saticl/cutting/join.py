@@ -81,7 +81,8 @@ def _entry(parts: list[Part]) -> SceneEntry:
     """What the manifest says of a scene."""
     scene = parts[0].scene
     counts = tuple(sum(numbers) for numbers in zip(*(part.counted.counts for part in parts), strict=True))
-    labelled = sum(counts)
+    unlabelled = sum(part.counted.unlabelled for part in parts)
+    used = sum(counts) + unlabelled
     return SceneEntry(
         id=scene.id,
         group=scene.group,
@@ -91,12 +92,13 @@ def _entry(parts: list[Part]) -> SceneEntry:
         tiles=sum(len(part.tiles) for part in parts),
         skipped=sum(part.skipped for part in parts),
         counts=counts,
-        ignored=scene.height * scene.width - labelled,
+        ignored=scene.height * scene.width - used,
+        unlabelled=unlabelled,
         inexact=sum(part.counted.inexact for part in parts),
         residual=sum(part.counted.residual for part in parts),
         crs=scene.crs,
         transform=scene.transform,
-        notes=(*scene.notes, *(() if labelled else ("the mask holds no class: every pixel is ignored",))),
+        notes=(*scene.notes, *(() if used else ("the mask holds no class: every pixel is ignored",))),
     )
 
 

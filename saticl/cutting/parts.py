@@ -39,6 +39,8 @@ class Counted(PartRecord):
 
     counts: tuple[int, ...]
     """Pixels per dataset label."""
+    unlabelled: int = 0
+    """Pixels where nobody has drawn a class."""
     inexact: int
     residual: int
     valid: int

@@ -26,7 +26,7 @@ from saticl.geo.palette import Flags
 from saticl.geo.raster import Array
 from saticl.geo.statistics import BandSums, label_counts
 from saticl.geo.windows import Window
-from saticl.labels import IGNORE, Colour
+from saticl.labels import IGNORE, UNLABELLED, UNLABELLED_COLOUR, Colour
 from saticl.tiles.index import Tile
 from saticl.tiles.manifest import DSM
 
@@ -104,6 +104,7 @@ class _Tally:
     """What is counted while a block is cut."""
 
     counts: NDArray[np.int64]
+    unlabelled: int = 0
     inexact: int = 0
     residual: int = 0
     sums: list[BandSums] = field(default_factory=list)
@@ -111,6 +112,7 @@ class _Tally:
     def add(self, pixels: Reading) -> None:
         layers = pixels.layers
         self.counts += label_counts(layers.mask, len(self.counts))
+        self.unlabelled += int(np.count_nonzero(layers.mask == UNLABELLED))
         self.inexact += _number(pixels.inexact)
         self.residual += _number(pixels.unknown)
         bands = [*layers.image, *([] if layers.dsm is None else layers.dsm)]
@@ -120,6 +122,7 @@ class _Tally:
         total = reduce(add, self.sums)
         return Counted(
             counts=tuple(self.counts.tolist()),
+            unlabelled=self.unlabelled,
             inexact=self.inexact,
             residual=self.residual,
             valid=total.count,
@@ -151,7 +154,8 @@ class _Writer:
         valid = None if empty is None or not invalid else ~empty
         name = f"{window.row:05d}_{window.col:05d}"
         image, mask, dsm = (f"{TILES}/{scene.id}/{name}_{kind}.tif" for kind in ("image", "mask", "dsm"))
-        colours, imagery = dict(enumerate(self.recipe.colours)), self.reader.imagery
+        colours = {**dict(enumerate(self.recipe.colours)), UNLABELLED: UNLABELLED_COLOUR}
+        imagery = self.reader.imagery
         files = [
             self._file(image, window, layers.image, imagery.nodata, valid=valid, names=imagery.names),
             self._file(mask, window, layers.mask[None], IGNORE, colours),
@@ -159,6 +163,7 @@ class _Writer:
         if layers.dsm is not None:
             files.append(self._file(dsm, window, layers.dsm, imagery.dsm_nodata, valid=valid))
         counts = label_counts(layers.mask, len(self.recipe.colours))
+        unlabelled = int(np.count_nonzero(layers.mask == UNLABELLED))
         return Tile(
             id=f"{scene.id}/{name}",
             scene=scene.id,
@@ -170,7 +175,8 @@ class _Writer:
             mask=mask,
             dsm=None if layers.dsm is None else dsm,
             counts=counts,
-            ignored=layers.mask.size - sum(counts),
+            ignored=layers.mask.size - sum(counts) - unlabelled,
+            unlabelled=unlabelled,
             invalid=invalid,
             files=tuple(files),
         )

@@ -13,8 +13,9 @@ from typing import ClassVar
 from saticl.datasets.listing import ListedFiles
 from saticl.errors import InvalidOptions
 from saticl.geo.grids import AS_IT_IS, Wanted
+from saticl.geo.layer import Layer
 from saticl.geo.palette import Palette
-from saticl.labels import Colour, Split
+from saticl.labels import UNLABELLED, Colour, Split
 from saticl.tasks import Protocol
 from saticl.views import Views
 
@@ -72,6 +73,36 @@ class Request:
 
 
 @dataclass(frozen=True)
+class MaskFile:
+    """A mask, and what its values mean."""
+
+    path: str
+    palette: Palette
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Polygons that are the labels of a scene."""
+
+    layer: Layer
+    attribute: str | None
+    """What of a polygon tells its class; None: all are of one."""
+    labels: tuple[tuple[str, int], ...]
+    """Values of the attribute as text, each with its label, in the order in which they are drawn."""
+    skipped: tuple[str, ...] = ()
+    """Values that are not drawn."""
+    all_touched: bool = False
+    """Whether a polygon covers all pixels that it touches, instead of those whose centre it holds."""
+    area: Layer | None = None
+    """Polygons outside of which everything is ignored."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All that is read."""
+        return (self.layer,) if self.area is None else (self.layer, self.area)
+
+
+@dataclass(frozen=True)
 class Scene:
     """One raw image, mostly with its mask. Files are named as GDAL names them, members of zip archives included."""
 
@@ -81,7 +112,7 @@ class Scene:
     split: Split
     image: str
     mask: str | None
-    """None: nothing is known of its pixels, and all of them are ignored."""
+    """None without polygons: nothing is known of its pixels, and all of them are ignored."""
     dsm: str | None
     bands: tuple[str, ...]
     """Names of the image's bands, in order."""
@@ -93,6 +124,23 @@ class Scene:
     """On which grid it is read."""
     nodata: float | None = None
     """Value of pixels without data where the image's file names none."""
+    overlays: tuple[MaskFile, ...] = ()
+    """Masks that lie on the first, the last on top; where they are unlabelled, what is below shows."""
+    polygons: Polygons | None = None
+    """Labels that are drawn from polygons, on top of all masks."""
+    rest: int = UNLABELLED
+    """Label of the pixels where nothing is drawn."""
+
+    @property
+    def masks(self) -> tuple[MaskFile, ...]:
+        """All masks, the lowest first."""
+        return (*(() if self.mask is None else (MaskFile(self.mask, self.palette),)), *self.overlays)
+
+    @property
+    def label_files(self) -> tuple[str, ...]:
+        """All files that its labels come from."""
+        drawn = () if self.polygons is None else tuple(layer.path for layer in self.polygons.layers)
+        return (*(mask.path for mask in self.masks), *drawn)
 
 
 class DatasetAdapter(ABC):

@@ -1,7 +1,7 @@
 """The YAML description of a user's own folder of imagery, and what can be wrong with it.
 
 images: "{group}/images/{name}.jpg"     placeholders match one folder or file name, or a part of it
-masks: "{group}/masks/{name}.png"
+masks: "{group}/masks/{name}.png"        or a list, the last on top, or one pattern per class
 dsm: "{group}/dsm/{name}.tif"           optional, for --dsm
 bands: [red, green, blue]
 classes:                                a colour (hexadecimal or [r, g, b]) or a number per class
@@ -9,6 +9,19 @@ classes:                                a colour (hexadecimal or [r, g, b]) or a
 ignore: ["#000000"]                     colours or numbers without a class; numbers may be negative
 colours:                                optional: how classes look in maps, where it is not as in the masks
   building: "#FF0000"
+unlabelled: []                          colours or numbers that say that nobody has drawn a class
+polygons:                               instead of masks (see labelling.py); then classes need no colour
+  file: "labels/{name}.gpkg"            or one file for all images
+  layer: landuse                        where the file has several
+  crs: EPSG:32633                       instead of what the file says; image: that of the image
+  attribute: kind                       what tells the class; not needed for a single one
+  classes: {building: [house, shed]}    values of each class; without it, they are called as the classes
+  ignore: [unknown]                     values whose pixels are ignored, on top of all others
+  skip: [parcel]                        values that are not drawn
+  order: [road, building]               what is drawn later lies on top; without it, the order of classes
+  all_touched: false                    true: a polygon covers all pixels that it touches
+  area: {file: "areas/{name}.gpkg"}     outside of these polygons, everything is ignored
+rest: land                              optional: the class of the pixels where nothing is drawn
 background: land                        optional: the class that is learned as background
 split:                                  optional: without it, all scenes are for training
   by: group                             a placeholder, or scene
@@ -25,24 +38,25 @@ views:                                  optional: how training images are varied
 """
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from saticl.datasets.colours import MapColour, Value, known_colours, shown
-from saticl.errors import InvalidOptions
+from saticl.datasets.labelling import (
+    Masks,
+    Part,
+    PolygonsPart,
+    check_names,
+    checked_pattern,
+    listed_masks,
+    mask_patterns,
+)
+from saticl.geo.palette import distinct_colours
 from saticl.labels import MAX_CLASSES, Colour
 from saticl.protocol_files import inherited
 from saticl.tasks import OFFLINE, TAKEN, Protocol, offline
 from saticl.views import Views
-
-
-class Part(BaseModel):
-    """Base of the sections."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SplitPart(Part):
@@ -71,23 +85,37 @@ class Description(Part):
 
     name: str | None = None
     images: str
-    masks: str
+    masks: Annotated[Masks | None, BeforeValidator(listed_masks)] = None
     dsm: str | None = None
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     classes: Annotated[dict[str, Value], Field(min_length=1, max_length=MAX_CLASSES)]
     ignore: tuple[Value, ...] = ()
-    colours: dict[str, MapColour] = {}
+    colours: dict[str, MapColour] = Field(default_factory=dict)
+    unlabelled: tuple[Value, ...] = ()
+    polygons: PolygonsPart | None = None
+    rest: str | None = None
     background: str | None = None
     split: SplitPart | None = None
-    protocols: dict[str, ProtocolPart] = {}
+    protocols: dict[str, ProtocolPart] = Field(default_factory=dict)
     views: Views = Views()
 
-    @field_validator("images", "masks", "dsm")
+    @model_validator(mode="before")
+    @classmethod
+    def _colours_where_none_is_needed(cls, content: object) -> object:
+        """Masks of single classes and polygons need names only: classes without a colour get one."""
+        if not isinstance(content, dict) or not _is_drawn(content):
+            return content
+        classes = content.get("classes")
+        classes = dict.fromkeys(classes) if isinstance(classes, list) else classes
+        if not isinstance(classes, dict):
+            return content
+        colours = zip(classes.items(), distinct_colours(len(classes)), strict=True)
+        return content | {"classes": {key: list(colour) if own is None else own for (key, own), colour in colours}}
+
+    @field_validator("images", "dsm")
     @classmethod
     def _is_pattern(cls, pattern: str | None) -> str | None:
-        if pattern is not None and not re.fullmatch(r"[^{}]*(\{[A-Za-z_]\w*\}[^{}]*)*", pattern):
-            raise ValueError(f"{pattern!r} has braces without a name: write placeholders like images/{{name}}.tif")
-        return pattern
+        return None if pattern is None else checked_pattern(pattern)
 
     @field_validator("images")
     @classmethod
@@ -121,13 +149,14 @@ class Description(Part):
 
     @model_validator(mode="after")
     def _values_differ(self) -> Self:
-        values = [*self.classes.values(), *self.ignore]
+        values = [*self.classes.values(), *self.ignore, *self.unlabelled]
         if len({isinstance(value, int) for value in values}) > 1:
             raise ValueError(
-                "classes and ignore mix colours and numbers: write all of them in one way (colours quoted)"
+                "classes, ignore and unlabelled mix colours and numbers: write all of them in one way (colours quoted)"
             )
         names: dict[Colour | int, str] = {}
-        for name, value in [*self.classes.items(), *(("ignore", value) for value in set(self.ignore))]:
+        others = [("ignore", set(self.ignore)), ("unlabelled", set(self.unlabelled))]
+        for name, value in [*self.classes.items(), *((name, value) for name, values in others for value in values)]:
             if value in names:
                 raise ValueError(f"{name} and {names[value]} have the same colour or number {shown(value)}")
             names[value] = name
@@ -141,13 +170,45 @@ class Description(Part):
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> Self:
         known = placeholders(self.images)
-        for key, pattern in (("masks", self.masks), ("dsm", self.dsm)):
-            for name in placeholders(pattern or ""):
+        for key, pattern in self._patterns:
+            for name in placeholders(pattern):
                 if name not in known:
                     raise ValueError(f"{key} uses {{{name}}}, which images does not have ({', '.join(known)})")
         if self.split is not None and self.split.by not in (*known, "scene"):
             raise ValueError(f"split.by is {self.split.by!r}, but must be one of {', '.join((*known, 'scene'))}")
         return self
+
+    @model_validator(mode="after")
+    def _labels_are_whole(self) -> Self:
+        if (self.masks is None) == (self.polygons is None):
+            raise ValueError("the labels are either `masks` or `polygons`: write one of both")
+        if self.rest is not None and self.rest not in self.classes:
+            raise ValueError(f"rest is {self.rest!r}, but must be one of {', '.join(self.classes)}")
+        if self.polygons is not None or isinstance(self.masks, dict):
+            if self.is_indexed or self.ignore or self.unlabelled:
+                raise ValueError("only masks of several classes hold numbers, `ignore` and `unlabelled`: remove them")
+            if self.polygons is not None:
+                self.polygons.check(self.drawn)
+            elif isinstance(self.masks, dict):
+                check_names("masks", tuple(self.masks), self.drawn)
+        elif isinstance(self.masks, tuple) and len(self.masks) > 1 and not self.unlabelled:
+            raise ValueError("of several masks only the last is seen: say in `unlabelled` where the others show")
+        return self
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The classes that labels are drawn of: all but `rest`."""
+        return tuple(name for name in self.classes if name != self.rest)
+
+    @property
+    def _patterns(self) -> list[tuple[str, str]]:
+        """Patterns beside that of the images, by their key."""
+        patterns = [("masks", pattern) for pattern in mask_patterns(self.masks)]
+        if self.polygons is not None:
+            area = self.polygons.area
+            patterns.append(("polygons.file", self.polygons.file))
+            patterns += [] if area is None else [("polygons.area.file", area.file)]
+        return patterns + ([] if self.dsm is None else [("dsm", self.dsm)])
 
     @property
     def is_indexed(self) -> bool:
@@ -163,56 +224,17 @@ class Description(Part):
         return offline(tuple(self.classes), self.background), *own
 
 
-def load(path: Path) -> Description:
-    """Read and check a description; raises InvalidOptions with one sentence, UnknownName for an unknown class."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-        description = Description.model_validate(content)
-    except OSError as error:
-        raise InvalidOptions(f"The description {path} cannot be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidOptions(f"The description {path} is not valid YAML: {' '.join(str(error).split())}.") from error
-    except ValidationError as error:
-        raise InvalidOptions(f"The description {path} cannot be used: {_first(error)}.") from error
-    for protocol in description.learning_orders:
-        protocol.validate(tuple(description.classes))
-    return description
-
-
 def placeholders(pattern: str) -> tuple[str, ...]:
     """Names in braces, in order, each once."""
     return tuple(dict.fromkeys(re.findall(r"\{(\w+)\}", pattern)))
+
+
+def _is_drawn(content: dict[str, Any]) -> bool:
+    """Whether labels are drawn class by class, so that classes need no colour or number."""
+    return "polygons" in content or isinstance(content.get("masks"), dict)
 
 
 def _check_folder_name(name: str) -> None:
     """Runs are written to <output>/<dataset>/<task>."""
     if name in ("", ".", "..") or "/" in name or "\\" in name:
         raise ValueError(f"{name!r} becomes the name of a folder: write it without slashes")
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key may occur once: of two classes of one name, the first would silently vanish."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} occurs twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _first(error: ValidationError) -> str:
-    """The first mistake, in words."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{place!r} is not a valid key; valid keys are {', '.join(_keys(first['loc']))}"
-    if first["type"] == "missing":
-        return f"{place!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
-
-
-def _keys(place: tuple[int | str, ...]) -> list[str]:
-    section: dict[object, type[BaseModel]] = {"split": SplitPart, "protocols": ProtocolPart, "views": Views}
-    return list((section.get(place[0], Description) if len(place) > 1 else Description).model_fields)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from saticl.datasets.base import Choice, ClassInfo, DatasetAdapter, Request, Scene, Value
 from saticl.datasets.colours import map_colours
-from saticl.datasets.description import Description, load, placeholders
+from saticl.datasets.description import Description, placeholders
+from saticl.datasets.description_file import load
 from saticl.datasets.listing import Files, ListedFiles, LocalFiles
+from saticl.datasets.scene_labels import masks_of, polygons_of, rest_of
 from saticl.errors import InvalidOptions, MissingRawData
 from saticl.geo.palette import ExactPalette, IndexPalette, Palette
 from saticl.geo.raster import parse_crs
@@ -96,16 +98,10 @@ class Folder(DatasetAdapter):
         for image in found:
             split = splits[image.id]
             if split is not None:
-                names = [
-                    self.description.masks,
-                    *([self.description.dsm] if with_dsm and self.description.dsm else []),
-                ]
-                files = {name: root.find(name) for name in (pattern.format(**image.values) for pattern in names)}
-                absent = [name for name, file in files.items() if file is None]
-                lacking |= {image.id: absent} if absent else {}
-                mask, dsm = (*files.values(), None)[:2]
-                if not absent:
-                    scenes.append(self._scene(image, split, mask, dsm, request.crs))
+                found_files = _Finder(root)
+                scene = self._scene(found_files, image, split, with_dsm, request.crs)
+                lacking |= {image.id: found_files.lacking} if found_files.lacking else {}
+                scenes += [] if found_files.lacking else [scene]
         if not scenes or (lacking and not request.allow_missing):
             raise MissingRawData(self._what_lacks(root, lacking, len(scenes)), lacking)
         return scenes
@@ -159,19 +155,25 @@ class Folder(DatasetAdapter):
                 return [re.sub(r"\.(tiff?|png|jpe?g)$", "", line.strip()) for line in lines if line.strip()]
         raise InvalidOptions(f"split.{place} is {entry!r}, but there is no such file in {self.place} or {root.title}.")
 
-    def _scene(self, image: Found, split: Split, mask: str | None, dsm: str | None, crs: str | None) -> Scene:
-        by = "scene" if self.description.split is None else self.description.split.by
+    def _scene(self, where: "_Finder", image: Found, split: Split, with_dsm: bool, crs: str | None) -> Scene:
+        description = self.description
+        by = "scene" if description.split is None else description.split.by
+        palette = _palette(description)
+        masks = masks_of(description, palette, where, image.values)
         return Scene(
             id=image.id,
             group=image.values.get(by, image.values.get("group", image.id)),
             split=split,
             image=image.image,
-            mask=mask,
-            dsm=dsm,
-            bands=self.description.bands,
-            palette=_palette(self.description),
+            mask=masks[0].path if masks else None,
+            dsm=where(description.dsm.format(**image.values)) if with_dsm and description.dsm else None,
+            bands=description.bands,
+            palette=masks[0].palette if masks else palette,
             is_strict=True,
             crs=crs,
+            overlays=masks[1:],
+            polygons=polygons_of(description, where, image.values),
+            rest=rest_of(description),
         )
 
     def _what_lacks(self, root: Files, lacking: Mapping[str, list[str]], complete: int) -> str:
@@ -182,13 +184,26 @@ class Folder(DatasetAdapter):
         return f"{len(files)} files of {self.title} are missing below {root.title}: {_some(files)}; {advice}."
 
 
+class _Finder:
+    """Where the files of a scene are; remembers those that are nowhere."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.lacking: list[str] = []
+
+    def __call__(self, name: str) -> str:
+        """The file of that name; the name itself where there is none."""
+        found = self.files.find(name)
+        if found is None:
+            self.lacking.append(name)
+        return found or name
+
+
 def _palette(description: Description) -> Palette:
-    values, ignored = tuple(description.classes.values()), description.ignore
-    numbers = tuple(value for value in values if isinstance(value, int))
-    if numbers:
-        return IndexPalette(numbers, tuple(value for value in ignored if isinstance(value, int)))
-    colours = tuple(value for value in values if not isinstance(value, int))
-    return ExactPalette(colours, tuple(value for value in ignored if not isinstance(value, int)))
+    columns = tuple(description.classes.values()), description.ignore, description.unlabelled
+    if description.is_indexed:
+        return IndexPalette(*(tuple(value for value in column if isinstance(value, int)) for column in columns))
+    return ExactPalette(*(tuple(value for value in column if not isinstance(value, int)) for column in columns))
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -54,7 +54,7 @@ class LocalFiles:
 
     def find(self, name: str) -> str | None:
         """See Files; the name may lead out of the folder."""
-        return str(self.root / name) if (self.root / name).is_file() else None
+        return str(self.root / name) if (self.root / name).exists() else None
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,37 @@
-"""Reading of a mask, window by window, and the diagnosis of one that holds values of no class."""
+"""Reading of a mask, window by window on the grid of its image, and the diagnosis of one with values of no class."""
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.vrt import WarpedVRT
 
 from saticl.errors import InvalidRaster
-from saticl.geo.grids import Place, place_of, regridded
-from saticl.geo.palette import Decoded, Flags, IndexPalette, Palette
+from saticl.geo.imagery import first_crs
+from saticl.geo.palette import Decoded, Flags, IndexPalette, Palette, PresencePalette
+from saticl.geo.place import Place
 from saticl.geo.raster import Array, opened, read_bands
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE
+
+TOLERANCE = 0.01
+"""How far from its true place a pixel may be looked up when a mask is warped, in pixels of the mask."""
+
+
+class Under(NamedTuple):
+    """The image under a mask."""
+
+    own: Place
+    """Where its file lies."""
+    grid: Place
+    """The grid on which it is read, and the mask with it."""
+    is_located: bool
+    """Whether its file says itself where it lies; then a mask that does so too may have another grid."""
 
 
 @dataclass(frozen=True)
@@ -25,44 +42,83 @@ class MaskReader:
     palette: Palette
     is_strict: bool
     """Whether pixels of no class are an error; otherwise they are ignored and flagged."""
-    file: DatasetReader
-    """What `source` reads on another grid; the same where it does not."""
+    warped: WarpedVRT | None = None
+    """The mask on the grid of the image, with a last band that is 0 where the mask does not reach."""
+    notes: tuple[str, ...] = ()
+    """What was done to the mask."""
 
     def read(self, window: Window) -> Decoded:
-        """The labels of a window inside the mask; raises InvalidRaster for values of no class where that is strict."""
-        decoded = self.palette.decode(_values(self.source, window, self.palette))
-        if self.source is not self.file:
-            decoded = _outside(decoded, read_bands(self.source, [self.source.count], window)[0] == 0)
-        if decoded.unknown is not None and self.is_strict:
-            raise InvalidRaster(_diagnosis(self.file, self.palette))
-        return decoded
+        """The labels of a window of the image, IGNORE where the mask does not reach.
 
-    @contextmanager
-    def on_grid(self, scene: Place, grid: Place) -> Iterator["MaskReader"]:
-        """The mask of a scene read on another grid: each pixel is the nearest one, those outside the mask are ignored.
-
-        Raises InvalidRaster for a mask of another size than the scene that does not say where it lies.
+        Raises InvalidRaster for values of no class where that is strict.
         """
-        place = place_of(self.file, scene)
-        with regridded(self.file, place, grid, Resampling.nearest, None) as source:
-            yield replace(self, source=source)
+        labels, inexact, unknown = self.palette.decode(_values(self.source, window, self.palette, self.warped))
+        if self.warped is not None:
+            beyond = read_bands(self.warped, [self.warped.count], window)[0] == 0
+            labels[beyond] = IGNORE
+            inexact, unknown = _without(inexact, beyond), _without(unknown, beyond)
+        if unknown is not None and self.is_strict:
+            raise InvalidRaster(_diagnosis(self.source, self.palette))
+        return Decoded(labels, inexact, unknown)
 
 
 @contextmanager
-def open_mask(path: str, palette: Palette, is_strict: bool) -> Iterator[MaskReader]:
-    """Open a mask; raises InvalidRaster where it is damaged, or of a type that the palette cannot decode."""
+def open_mask(
+    path: str, palette: Palette, is_strict: bool, under: Under, crs: str | None = None
+) -> Iterator[MaskReader]:
+    """Open a mask on the grid of its image; `crs` serves where the file names none.
+
+    A mask with another grid is warped, each pixel from the nearest one, where it is known where both lie.
+
+    Raises InvalidRaster where it is damaged, of a type that the palette cannot decode, or of another size than the
+    image without telling where it lies; InvalidOptions for a coordinate system that does not exist.
+    """
     with opened(path) as source:
         _check_type(source, palette)
-        yield MaskReader(source, palette, is_strict, source)
+        own = Place(path, source.transform, first_crs([source], crs), source.height, source.width)
+        if not (under.is_located and own.is_known):
+            _check_size(own, under.own)
+            own = replace(under.own, name=path)
+        is_warped = own.is_known and not under.grid.is_same_grid(own)
+        said = f"the mask {path} was warped onto the grid of the image"
+        notes = (said,) if is_warped and not under.own.is_same_grid(own) else ()
+        with _warped(source, own, under.grid) if is_warped else nullcontext() as warped:
+            yield MaskReader(source, palette, is_strict, warped, notes)
 
 
-def _outside(decoded: Decoded, outside: Flags) -> Decoded:
-    """The same where the mask has a pixel, ignored elsewhere."""
-    decoded.labels[outside] = IGNORE
-    inexact, unknown = (
-        None if flags is None or not (flags & ~outside).any() else flags & ~outside for flags in decoded[1:]
+def _check_size(own: Place, image: Place) -> None:
+    if (own.height, own.width) != (image.height, image.width):
+        raise InvalidRaster(
+            f"{image.name} has {image.width} x {image.height} pixels but its mask {own.name} {own.width} x "
+            f"{own.height}: they must be of the same size, or both say where they lie (transform and coordinate "
+            "system)."
+        )
+
+
+def _warped(source: DatasetReader, own: Place, place: Place) -> WarpedVRT:
+    """A mask on another grid; raises InvalidRaster where it lies elsewhere."""
+    if not place.meets(own):
+        raise InvalidRaster(f"The mask {own.name} lies elsewhere than its image {place.name}: check the files.")
+    grid = {"transform": place.transform, "height": place.height, "width": place.width}
+    alpha = {} if source.colorinterp[-1] == ColorInterp.alpha else {"add_alpha": True}
+    # A nodata value of the mask is a label like others: the band of transparency alone says where it ends.
+    return WarpedVRT(
+        source,
+        src_crs=own.crs,
+        src_transform=own.transform,
+        crs=place.crs,
+        **grid,
+        **alpha,
+        src_nodata=None,
+        nodata=None,
+        resampling=Resampling.nearest,
+        tolerance=TOLERANCE,
     )
-    return Decoded(decoded.labels, inexact, unknown)
+
+
+def _without(flags: Flags | None, beyond: Flags) -> Flags | None:
+    left = None if flags is None else flags & ~beyond
+    return left if left is not None and left.any() else None
 
 
 def unknown_values(path: str, palette: Palette) -> Counter[str]:
@@ -78,7 +134,7 @@ def unknown_values(path: str, palette: Palette) -> Counter[str]:
 def _check_type(mask: DatasetReader, palette: Palette) -> None:
     """Colours have 8 bits without a sign; numbers may be of any real type."""
     types = sorted(set(mask.dtypes))
-    if isinstance(palette, IndexPalette):
+    if isinstance(palette, IndexPalette | PresencePalette):
         if np.dtype(types[0]).kind not in "iuf":
             raise InvalidRaster(
                 f"{mask.name} is of type {types[0]}, but a mask of numbers holds integers: convert it to one band of "
@@ -91,17 +147,22 @@ def _check_type(mask: DatasetReader, palette: Palette) -> None:
         )
 
 
-def _values(mask: DatasetReader, window: Window, palette: Palette) -> Array:
-    """[1, H, W] numbers or [3, H, W] colours, as the palette wants them.
+def _values(mask: DatasetReader, window: Window, palette: Palette, warped: WarpedVRT | None = None) -> Array:
+    """[1, H, W] numbers or [3, H, W] colours, as the palette wants them; through another grid where one is given.
 
     Indexed colours go through the file's own table, whose order may differ from file to file; grey becomes three equal
     channels.
     """
+    pixels = mask if warped is None else warped
     if isinstance(palette, IndexPalette):
-        return read_bands(mask, [1], window)
+        return read_bands(pixels, [1], window)
+    bands = [1, 2, 3] if mask.count >= 3 else [1]
+    if isinstance(palette, PresencePalette):
+        found = read_bands(pixels, bands, window)
+        return found if mask.nodata is None else np.where(found == mask.nodata, found.dtype.type(0), found)
     if mask.count >= 3:
-        return read_bands(mask, [1, 2, 3], window)
-    values = read_bands(mask, [1], window)[0]
+        return read_bands(pixels, bands, window)
+    values = read_bands(pixels, bands, window)[0]
     if mask.colorinterp[0] != ColorInterp.palette:
         return np.broadcast_to(values, (3, *values.shape))
     table = np.zeros((256, 3), np.uint8)
@@ -115,7 +176,7 @@ def _diagnosis(mask: DatasetReader, palette: Palette) -> str:
     counts = _all_unknown(mask, palette)
     (example, often), kinds = counts.most_common(1)[0], len(counts)
     is_number = isinstance(palette, IndexPalette)
-    advice = "add it to `classes` or to `ignore`, or repair the mask"
+    advice = "add it to `classes`, `ignore` or `unlabelled`, or repair the mask"
     if is_number and not float(example).is_integer():
         advice = "masks hold whole numbers, so repair the mask"
     return (

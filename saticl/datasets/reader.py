@@ -1,6 +1,6 @@
 """Reading of a raw scene, window by window: image, surface model and labels on one grid.
 
-Images are read by `geo/imagery.py`, masks by `masks.py`; here they are put together.
+Images are read by `geo/imagery.py`, labels by `overlay.py`; here they are put together.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,12 @@ from rasterio import DatasetReader
 from rasterio.crs import CRS
 
 from saticl.datasets.base import Scene
-from saticl.datasets.masks import MaskReader, open_mask
-from saticl.errors import InvalidRaster
+from saticl.datasets.masks import Under
+from saticl.datasets.overlay import LabelReader, open_labels
 from saticl.geo.imagery import ImageReader, open_image
-from saticl.geo.palette import Decoded, Flags
-from saticl.geo.raster import Array
+from saticl.geo.palette import Flags
+from saticl.geo.place import Place
+from saticl.geo.raster import Array, opened
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE
 
@@ -32,7 +33,7 @@ class Layers(NamedTuple):
     dsm: NDArray[np.float32] | None
     """[1, H, W]."""
     mask: NDArray[np.uint8]
-    """[H, W] dataset labels; IGNORE where ignored, of no class, or without data."""
+    """[H, W] dataset labels; UNLABELLED where nothing is drawn, IGNORE where ignored, of no class, or without data."""
 
 
 class Reading(NamedTuple):
@@ -53,7 +54,7 @@ class SceneReader:
 
     scene: Scene
     imagery: ImageReader
-    mask: MaskReader | None
+    labels: LabelReader
 
     @property
     def transform(self) -> Affine:
@@ -78,7 +79,7 @@ class SceneReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """Defects that are repaired while reading."""
-        return self.imagery.notes
+        return (*self.imagery.notes, *self.labels.notes)
 
     @property
     def height(self) -> int:
@@ -93,43 +94,25 @@ class SceneReader:
     def read(self, window: Window) -> Reading:
         """The pixels of a window inside the scene; raises InvalidRaster for a mask of unknown colours."""
         image, dsm, invalid = self.imagery.read(window)
-        labels, inexact, unknown = self._labels(window)
+        labels, inexact, unknown = self.labels.read(window)
         if invalid is not None:
             labels[invalid] = IGNORE
         return Reading(Layers(image, dsm, labels), invalid, inexact, unknown)
-
-    def _labels(self, window: Window) -> Decoded:
-        """Those of the mask; a scene without one is ignored everywhere."""
-        if self.mask is None:
-            return Decoded(np.full((window.height, window.width), IGNORE, np.uint8), None, None)
-        return self.mask.read(window)
 
 
 @contextmanager
 def open_scene(scene: Scene) -> Iterator[SceneReader]:
     """Open the files of a scene and check that they fit.
 
-    Raises InvalidRaster for damaged files, sizes that differ, masks of a type that cannot be read, and numbers of
-    bands that were not declared.
+    Raises InvalidRaster for damaged files, masks and polygons that do not fit the image, masks of a type that cannot
+    be read, and numbers of bands that were not declared.
     """
     with ExitStack() as stack:
-        mask = None
-        if scene.mask is not None:
-            mask = stack.enter_context(open_mask(scene.mask, scene.palette, scene.is_strict))
-        beside = () if mask is None else (mask.source,)
+        beside = [stack.enter_context(opened(mask.path)) for mask in scene.masks]  # which may know where it lies
         imagery = stack.enter_context(
             open_image(scene.image, scene.bands, scene.dsm, scene.crs, scene.wanted, scene.nodata, beside)
         )
-        if mask is not None and imagery.regrid is not None:
-            mask = stack.enter_context(mask.on_grid(imagery.own, imagery.regrid.grid))
-        elif mask is not None:
-            _check_size(scene, imagery, mask.source)
-        yield SceneReader(scene, imagery, mask)
-
-
-def _check_size(scene: Scene, imagery: ImageReader, mask: DatasetReader) -> None:
-    if (imagery.width, imagery.height) != (mask.width, mask.height):
-        raise InvalidRaster(
-            f"{scene.image} has {imagery.width} x {imagery.height} pixels but its mask {scene.mask} "
-            f"{mask.width} x {mask.height}: they must be of the same size."
-        )
+        grid = Place(scene.image, imagery.transform, imagery.crs, imagery.height, imagery.width)
+        own = Place(scene.image, imagery.own.transform, imagery.own.crs, imagery.own.height, imagery.own.width)
+        labels = stack.enter_context(open_labels(scene, Under(own, grid, imagery.is_located)))
+        yield SceneReader(scene, imagery, labels)

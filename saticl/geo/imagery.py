@@ -59,6 +59,8 @@ class ImageReader:
     """Where the files lie."""
     regrid: Regrid | None
     """The other grid on which they are read; None where it is their own."""
+    is_located: bool
+    """Whether the file of the image says itself where it lies."""
 
     @property
     def height(self) -> int:
@@ -110,6 +112,7 @@ def open_image(
         names = tuple(given or band for given, band in zip(pixels.descriptions, bands, strict=False))
         low = None if heights is None else heights.nodata
         files = [file for file in (pixels, *beside, heights) if file is not None]
+        is_located = not pixels.transform.is_identity and bool(pixels.crs or crs)
         own = Place(first_transform(files), first_crs(files, crs), pixels.height, pixels.width)
         other = regrid(own, wanted, shown(image))
         if other is None:
@@ -133,6 +136,7 @@ def open_image(
             names,
             own,
             other,
+            is_located,
         )
 
 

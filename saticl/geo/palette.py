@@ -1,7 +1,8 @@
 """Colours to labels by lookup, never by comparing class after class.
 
-Labels are 0..N-1 in the order of the palette, and IGNORE (255) for what the palette ignores or does not know. How many
-pixels were not known is always counted: silently turning them into some class is the classic defect of ISPRS readers.
+Labels are 0..N-1 in the order of the palette, UNLABELLED (254) for what nobody has drawn, and IGNORE (255) for what it
+ignores or does not know. How many pixels were not known is always counted: silently turning them into some class is
+the classic defect of ISPRS readers.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from saticl.labels import IGNORE, MAX_CLASSES, Colour
+from saticl.labels import IGNORE, MAX_CLASSES, UNLABELLED, Colour
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -75,6 +76,8 @@ class ExactPalette:
 
     colours: tuple[Colour, ...]
     ignored: tuple[Colour, ...] = ()
+    unlabelled: tuple[Colour, ...] = ()
+    """Colours that say that nobody has drawn a class."""
 
     def decode(self, rgb: Bytes) -> Decoded:
         """Labels of [3, H, W]."""
@@ -84,7 +87,8 @@ class ExactPalette:
     @cached_property
     def _table(self) -> Bytes:
         table = np.full(2**24, UNKNOWN, np.uint8)
-        for label, colours in [*((i, [c]) for i, c in enumerate(self.colours)), (IGNORE, self.ignored)]:
+        classes = [(label, (colour,)) for label, colour in enumerate(self.colours)]
+        for label, colours in [*classes, (IGNORE, self.ignored), (UNLABELLED, self.unlabelled)]:
             for red, green, blue in colours:
                 table[red << 16 | green << 8 | blue] = label
         return table
@@ -96,6 +100,8 @@ class IndexPalette:
 
     values: tuple[int, ...]
     ignored: tuple[int, ...] = ()
+    unlabelled: tuple[int, ...] = ()
+    """Numbers that say that nobody has drawn a class."""
 
     def decode(self, values: NDArray[np.generic]) -> Decoded:
         """Labels of [1, H, W] in any integer or float type; a number that is not whole is of no class."""
@@ -105,7 +111,7 @@ class IndexPalette:
 
     @cached_property
     def _range(self) -> tuple[int, int]:
-        every = (*self.values, *self.ignored)
+        every = (*self.values, *self.ignored, *self.unlabelled)
         return min(every), max(every)
 
     @cached_property
@@ -115,10 +121,23 @@ class IndexPalette:
         table = np.full(highest - lowest + 3, UNKNOWN, np.uint8)
         table[np.array(self.values) - (lowest - 1)] = np.arange(len(self.values))
         table[np.array(self.ignored, np.int64) - (lowest - 1)] = IGNORE
+        table[np.array(self.unlabelled, np.int64) - (lowest - 1)] = UNLABELLED
         return table
 
 
-Palette = ThresholdPalette | ExactPalette | IndexPalette
+@dataclass(frozen=True)
+class PresencePalette:
+    """Masks of a single class: it is where any band is not 0, and all else is UNLABELLED."""
+
+    label: int
+
+    def decode(self, values: NDArray[np.generic]) -> Decoded:
+        """Labels of [C, H, W] in any real type; what is not a number is not the class."""
+        is_drawn = np.nan_to_num(values).astype(np.bool_).any(axis=0)
+        return Decoded(np.where(is_drawn, np.uint8(self.label), np.uint8(UNLABELLED)), None, None)
+
+
+Palette = ThresholdPalette | ExactPalette | IndexPalette | PresencePalette
 
 
 def encode(labels: Bytes, colours: tuple[Colour, ...], ignored: Colour = (0, 0, 0)) -> Bytes:

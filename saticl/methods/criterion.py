@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saticl.labels import BACKGROUND, IGNORE
+from saticl.labels import BACKGROUND, IGNORE, UNLABELLED
 from saticl.losses import cross_entropy, focal, tanimoto, tversky
 from saticl.methods.base import Criterion
 from saticl.options import CEOptions
@@ -60,6 +60,8 @@ def balanced_weights(tiles: Sequence[Tile], task: Task, table: Table) -> Tensor:
     for label in range(len(task.classes)):
         if table[label] != IGNORE:
             pixels[table[label]] += sum(tile.counts[label] for tile in tiles)
+    if table[UNLABELLED] != IGNORE:
+        pixels[table[UNLABELLED]] += sum(tile.unlabelled for tile in tiles)
     present = pixels > 0
     weights = np.ones(task.num_seen)
     weights[present] = pixels[present] ** -0.5

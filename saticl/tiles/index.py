@@ -38,6 +38,8 @@ class Tile:
     """Pixels per dataset label."""
     ignored: int
     """Pixels with label 255."""
+    unlabelled: int = 0
+    """Pixels with label 254: nobody has drawn a class there."""
     invalid: int = 0
     """Pixels without data; where there are some, the image says in a mask of its own which they are."""
     files: tuple[Fingerprint, ...] = ()

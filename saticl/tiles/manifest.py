@@ -72,6 +72,8 @@ class SceneEntry(Entry):
     """Pixels per dataset label."""
     ignored: int
     """Pixels with label 255: declared as ignored, without data, or of no class."""
+    unlabelled: int = 0
+    """Pixels with label 254: nobody has drawn a class there."""
     inexact: int
     """Pixels whose colour is not exactly one of the palette's."""
     residual: int

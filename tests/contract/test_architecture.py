@@ -37,6 +37,8 @@ LAYERS = (
 
 HOMES = {
     "rasterio": {"geo", "datasets", "city"},
+    "pyogrio": {"geo"},
+    "shapely": {"geo"},
     "timm": {"models"},
     "inplace_abn": {"models"},
     "accelerate": {"engine", "tracking", "commands"},
@@ -68,7 +70,7 @@ TORCH_FREE = {
 }
 """Parts that answer `--help` and `list`, or cut rasters."""
 
-HEAVY = ("torch", "timm", "accelerate", "mlflow", "albumentations", "matplotlib", "rasterio")
+HEAVY = ("torch", "timm", "accelerate", "mlflow", "albumentations", "matplotlib", "rasterio", "pyogrio", "shapely")
 
 
 @cache
