@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("server")
     names = ["a", "b", "c"]
     for name in names:
-        scene(root, name, 600, 500)
+        scene(root, name, 300, 260)
         for kind in ("images", "masks"):
             file = root / f"raw/{kind}/{name}.tif"
             copy(file, root / f"{kind}-{name}.tif", driver="COG", compress="DEFLATE", blocksize=128)
