@@ -1,30 +1,26 @@
 """The command line: `python run.py COMMAND`, or `saticl COMMAND` once installed.
 
-Only wiring: flags come from the trees in `saticl/config.py`, and the work is in `saticl/commands`, whose modules are
+Only wiring: flags come from the trees in `saticl/config`, and the work is in `saticl/commands`, whose modules are
 imported when their command runs, so that `--help` answers fast.
 """
 
-import json
 import os
 import sys
-import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial, wraps
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from saticl import __version__
+from saticl.cli_list import HELP_NAMES, list_app
 from saticl.config import DemoConfig, ImportConfig, PrepareConfig, TestConfig, TrainConfig
 from saticl.errors import InvalidOptions, SaticlError
-from saticl.flags import suggestions
 from saticl.flags.bridge import EPILOG, SETTINGS, command
+from saticl.flags.guard import guarded, is_first_process, tell
 from saticl.flags.leaves import tree
-from saticl.flags.pages import GroupPage, Page, page
+from saticl.flags.pages import GroupPage, page
 from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
 from saticl.options import FrozenOptions
@@ -32,16 +28,6 @@ from saticl.options import FrozenOptions
 TREES = (PrepareConfig, TrainConfig, TestConfig, ImportConfig, DemoConfig)
 
 AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
-Callback = Callable[..., None]
-
-AFTER = {
-    "prepare": "The same command continues where it stopped.",
-    "train": "The same command with --trainer.resume continues after the last complete epoch.",
-}
-"""What an interrupted user can do."""
-
-GRACE_S = 1.0
-"""Seconds that silent processes wait: when one ends, a launcher stops all others, also the one that prints."""
 
 PROGRAM = "saticl"
 """The installed command. Shells complete commands: behind `python run.py` they offer files."""
@@ -54,8 +40,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # what still escapes is a bug, and its plain traceback is what we want to see
 )
-list_app = typer.Typer(cls=GroupPage, help="Show what can be chosen: datasets, tasks, methods, encoders.")
-HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
 def main() -> None:
@@ -64,43 +48,12 @@ def main() -> None:
         _check_completion(sys.argv)
         code = app(standalone_mode=False)
     except SaticlError as error:
-        _tell(str(error))
+        tell(str(error))
         code = 2
     except typer.TyperException as error:  # raised while words are parsed, before any command runs
-        _tell(error.format_message())
+        tell(error.format_message())
         code = error.exit_code
     sys.exit(code)
-
-
-def guarded(function: Callback) -> Callback:
-    """The command, with mistakes printed as a sentence: exit code 2, and a traceback only with --debug."""
-
-    @wraps(function)
-    def wrapper(ctx: typer.Context, **values: object) -> None:
-        try:
-            function(ctx, **values)
-        except SaticlError as error:
-            if ctx.find_root().params["debug"]:
-                traceback.print_exception(error)
-            _tell(str(error))
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            _tell(f"Interrupted. {AFTER.get(ctx.info_name or '', '')}".rstrip(), label="")
-            raise typer.Exit(130) from None
-
-    return wrapper
-
-
-def _is_first_process() -> bool:
-    """Whether this process prints: under a launcher every process runs this, and one message is enough."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
-
-
-def _tell(message: str, label: str = "Error: ") -> None:
-    if _is_first_process():
-        Console(stderr=True, soft_wrap=True).print(Text(label, style="bold red") + Text(message))
-    else:
-        time.sleep(GRACE_S)
 
 
 def _check_completion(words: Sequence[str]) -> None:
@@ -136,13 +89,6 @@ def _root(
         typer.echo(ctx.get_help())
         raise typer.Exit(2)
     check_environment(os.environ, [tree(model) for model in TREES])
-
-
-@list_app.callback(invoke_without_command=True, context_settings=HELP_NAMES)
-def _listing(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
-        raise typer.Exit(2)
 
 
 def _prepare(config: PrepareConfig) -> None:
@@ -185,7 +131,7 @@ def _register(
         options = resolver(settings)
         if not print_config:
             work(options)
-        elif _is_first_process():
+        elif is_first_process():
             typer.echo(options.to_yaml(), nl=False)
 
     kind = page(tree(model), model.main)
@@ -198,68 +144,3 @@ _register("test", TestConfig, partial(resolve, TestConfig), _test)
 _register("import", ImportConfig, partial(resolve, ImportConfig), _import)
 _register("demo", DemoConfig, partial(resolve, DemoConfig), _demo)
 app.add_typer(list_app, name="list")
-
-AsJson = Annotated[bool, typer.Option("--json", metavar="", help="print JSON instead of a table")]
-
-
-@list_app.command("datasets", cls=Page, context_settings=HELP_NAMES)
-@guarded
-def _list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Datasets that `prepare` can read, and how to use your own."""
-    from saticl.commands import listing
-
-    _show(listing.datasets(), as_json)
-
-
-@list_app.command("tasks", cls=Page, context_settings=HELP_NAMES)
-@guarded
-def _list_tasks(
-    ctx: typer.Context,
-    dataset: Annotated[
-        str | None,
-        typer.Option("--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.datasets)),
-    ] = None,
-    data_root: Annotated[
-        Path | None, typer.Option("--data-root", "--data_root", help="tasks of a folder that `prepare` wrote")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Tasks: which classes are learned at which step."""
-    from saticl.commands import listing
-
-    if dataset is not None and data_root is not None:
-        raise InvalidOptions("--dataset and --data-root cannot be used together: give one of them.")
-
-    _show(listing.tasks(dataset, data_root), as_json)
-
-
-@list_app.command("methods", cls=Page, context_settings=HELP_NAMES)
-@guarded
-def _list_methods(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Learning methods, and the defaults that they change."""
-    from saticl.commands import listing
-
-    _show(listing.methods(), as_json)
-
-
-@list_app.command("encoders", cls=Page, context_settings=HELP_NAMES)
-@guarded
-def _list_encoders(
-    ctx: typer.Context,
-    pattern: Annotated[str | None, typer.Argument(help="part of the name, or a pattern with *")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Encoders of timm, and whether pretrained weights exist."""
-    from saticl.commands import listing
-
-    _show(listing.encoders(pattern), as_json)
-
-
-def _show(records: Sequence[Mapping[str, object]], as_json: bool) -> None:
-
-    from saticl.commands import listing
-
-    if as_json:
-        typer.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
-    else:
-        Console().print(listing.table(records))

@@ -10,7 +10,7 @@ from saticl.config import TrainConfig
 from saticl.engine import checkpoint
 from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.geo.palette import distinct_colours
-from saticl.labels import MAX_CLASSES, Colour
+from saticl.labels import MAX_CLASSES, Colour, OldLabels
 from saticl.methods import find
 from saticl.runs.folder import MODEL_FILE, step_folder
 from saticl.runs.step import StepInfo, read_info
@@ -46,14 +46,19 @@ class Plan:
         return named or step_folder(self.run, self.task.step - 1)
 
     @property
+    def old_labels(self) -> OldLabels:
+        """What becomes of labels of old classes: the published learning orders hide them."""
+        return self.config.labels_of_old or ("ignore" if self.config.extend is None else "use")
+
+    @property
     def table(self) -> Table:
         """From the labels of the folder to what this step may know of them."""
-        return self.task.train_table(self.config.old_labels, self.config.unlabelled)
+        return self.task.train_table(self.old_labels, self.config.unlabelled)
 
     @property
     def uses_old_labels(self) -> bool:
         """Whether the folder shows old classes, and the step may look."""
-        return self.config.old_labels == "use" and any(name in self.data.classes for name in self.task.old)
+        return self.old_labels == "use" and any(name in self.data.classes for name in self.task.old)
 
     @property
     def bands(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ LAYERS = (
     {"inference"},
     {"config"},
     {"flags", "commands"},
-    {"cli"},
+    {"cli_list", "cli"},
 )
 """Imports go downwards only, or stay in their package; `""` is saticl/__init__.py. Words may use each other."""
 
@@ -47,7 +47,7 @@ HOMES = {
     "cv2": {"transforms", "tiles", "city"},
     "mlflow": {"tracking"},
     "matplotlib": {"display", "report"},
-    "typer": {"cli", "flags"},
+    "typer": {"cli", "cli_list", "flags"},
 }
 """Where a library may be imported, lazily or not."""
 
@@ -66,7 +66,7 @@ TORCH_FREE = {
         "protocols",
         "datasets",
     ),
-    *("cutting", "runs", "config", "flags", "cli"),
+    *("cutting", "runs", "config", "flags", "cli", "cli_list"),
 }
 """Parts that answer `--help` and `list`, or cut rasters."""
 

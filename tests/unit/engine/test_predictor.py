@@ -175,7 +175,7 @@ def test_weights_that_do_not_fit_point_to_the_method_that_grew_them(tmp_path: Pa
 
 def scored(root: Path, batch_size: int = 3) -> ScoredTiles:
     tiles = [tile for tile in read_index(root) if tile.split == "test"]
-    return ScoredTiles(root, Manifest.load(root), tiles, "background", batch_size, 0)
+    return ScoredTiles(root, Manifest.load(root), tiles, "background", "background", batch_size, 0)
 
 
 def potsdam(tmp_path: Path, root: Path) -> Predictor:
@@ -189,8 +189,8 @@ def potsdam(tmp_path: Path, root: Path) -> Predictor:
 def test_every_pixel_counts_once_and_groups_are_counted_among_themselves(tiny_tiles: Path, tmp_path: Path) -> None:
     predictor = potsdam(tmp_path, tiny_tiles)
 
-    whole, pair = scoring.count(predictor, scored(tiny_tiles), [range(1, 3)])
-    (again,) = scoring.count(predictor, scored(tiny_tiles, batch_size=1))
+    whole, pair = scoring.count(predictor, [scored(tiny_tiles)], [range(1, 3)])
+    (again,) = scoring.count(predictor, [scored(tiny_tiles, batch_size=1)])
 
     scenes = json.loads((tiny_tiles / "dataset.json").read_text())["scenes"]
     counts = np.sum([scene["counts"] for scene in scenes if scene["split"] == "test"], axis=0)
@@ -215,19 +215,19 @@ class Rank:
 
 def test_processes_count_each_tile_once_between_them(tiny_tiles: Path, tmp_path: Path) -> None:
     predictor, on = potsdam(tmp_path, tiny_tiles), scored(tiny_tiles, batch_size=1)
-    (whole,) = scoring.count(predictor, on)
+    (whole,) = scoring.count(predictor, [on])
 
     parts = []
     for rank in range(2):
         accelerator: Any = Rank(predictor.accelerator, rank)
-        parts += scoring.count(dataclasses.replace(predictor, accelerator=accelerator), on)
+        parts += scoring.count(dataclasses.replace(predictor, accelerator=accelerator), [on])
 
     assert all(part.sum() > 0 for part in parts)
     assert np.array_equal(sum(parts), whole)
 
 
 def test_the_group_of_all_classes_gives_what_is_counted_for_all(tiny_tiles: Path, tmp_path: Path) -> None:
-    whole, group = scoring.count(potsdam(tmp_path, tiny_tiles), scored(tiny_tiles), [range(5)])
+    whole, group = scoring.count(potsdam(tmp_path, tiny_tiles), [scored(tiny_tiles)], [range(5)])
 
     assert np.array_equal(whole, group)
 

@@ -19,7 +19,13 @@ def test_new_classes_begin_where_the_teachers_scores_end() -> None:
     old_logits, confident = torch.tensor([5.0, 0.0]).view(1, 2, 1, 1), torch.ones(1, 1, 1, dtype=torch.bool)
 
     assert old_labels(torch.tensor([[[2]]]), old_logits, confident).item() == 2
-    assert old_labels(torch.tensor([[[1]]]), old_logits, confident).item() == 0
+    assert old_labels(torch.tensor([[[0]]]), old_logits, confident).item() == 0
+
+
+def test_labels_of_old_classes_stay_where_they_are_given() -> None:
+    old_logits, confident = torch.tensor([5.0, 0.0]).view(1, 2, 1, 1), torch.ones(1, 1, 1, dtype=torch.bool)
+
+    assert old_labels(torch.tensor([[[1]]]), old_logits, confident).item() == 1
 
 
 def test_entropy_is_that_of_every_pixel_as_a_share_of_the_largest_possible() -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from saticl.geo.windows import Window
+from saticl.labels import IGNORE
 from saticl.losses import cross_entropy, focal, tanimoto, tversky
-from saticl.methods.criterion import balanced_weights, build_criterion
+from saticl.methods.criterion import balanced_weights, build_criterion, with_old_labels
 from saticl.options import CEOptions
 from saticl.tasks import Protocol, Task
 from saticl.tiles.index import Tile
@@ -64,3 +65,41 @@ def test_the_loss_is_the_one_asked_for_with_its_options(options: dict[str, objec
 
     torch.testing.assert_close(got, loss(logits, target, 2, weight))  # type: ignore[operator]
     assert got != build_criterion(CEOptions.model_validate(options))(logits, target, 2)
+
+
+def test_labels_of_old_classes_count_with_their_own_probability() -> None:
+    """MiB sees background and old classes as one; where the label names an old class, it is this class."""
+    torch.manual_seed(3)
+    logits = torch.randn(2, 4, 5, 6, dtype=torch.float64)
+    target = torch.randint(0, 4, (2, 5, 6))
+    target[0, 0] = IGNORE
+    criterion = with_old_labels(cross_entropy)
+
+    loss = criterion(logits, target, num_old=3)
+
+    log_q = logits.log_softmax(1)
+    total, labelled = 0.0, 0
+    for image, row, col in torch.cartesian_prod(torch.arange(2), torch.arange(5), torch.arange(6)).tolist():
+        label = int(target[image, row, col])
+        if label == IGNORE:
+            continue
+        scores = log_q[image, :, row, col]
+        total -= float(scores[:3].logsumexp(0) if label == 0 else scores[label])
+        labelled += 1
+    assert float(loss) == pytest.approx(total / labelled, rel=1e-12)
+    assert criterion(logits, target) == cross_entropy(logits, target)
+
+
+def test_nothing_changes_without_labels_of_old_classes() -> None:
+    logits, target = torch.randn(1, 4, 3, 3), torch.tensor([0, 3, IGNORE]).repeat(3, 1)[None]
+
+    torch.testing.assert_close(with_old_labels(cross_entropy)(logits, target, 3), cross_entropy(logits, target, 3))
+
+
+def test_pixels_without_a_drawn_class_count_as_what_they_are_taken_for() -> None:
+    tiles = [replace(tile(300, 100, 40, 0), unlabelled=200)]
+
+    background, ignored = (TASK.train_table(unlabelled=taken) for taken in ("background", "ignore"))
+    together = balanced_weights([tile(500, 100, 40, 0)], TASK, background)
+    torch.testing.assert_close(balanced_weights(tiles, TASK, background), together)
+    assert balanced_weights(tiles, TASK, ignored)[0] > together[0]
