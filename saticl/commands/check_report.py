@@ -113,7 +113,7 @@ def _scene_record(one: Inspected) -> dict[str, object]:
         "width": None if place is None else place.width,
         "dtype": seen.dtype or None,
         "crs": None if place is None else place.system,
-        "transform": list(place.transform)[:6] if place is not None and place.is_known else None,
+        "transform": list(place.transform)[:6] if place is not None and place.has_transform else None,
         "ground_size_m": None if place is None else ground_size(place.transform, place.crs),
         "tiles": one.tiles,
         "pixels": seen.pixels,

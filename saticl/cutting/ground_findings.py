@@ -33,10 +33,10 @@ def places(found: Sequence[Inspected]) -> Iterator[Finding]:
     """Files of one scene that contradict each other, and scenes without a place or with different ones."""
     yield from _displaced(found)
     cut = [(one.scene.id, one.look.cut) for one in found if one.look.cut is not None]
-    nowhere = [scene for scene, place in cut if not place.is_known]
+    nowhere = [scene for scene, place in cut if not place.has_transform]
     if nowhere:
         yield about("No file says where the scene lies, so its tiles have no place on the ground", nowhere, len(cut))
-    nameless = [scene for scene, place in cut if place.is_known and place.crs is None]
+    nameless = [scene for scene, place in cut if place.has_transform and place.crs is None]
     if nameless:
         yield about("No file names the coordinate system; --crs EPSG:... can name it", nameless, len(cut))
     systems: dict[object, tuple[str | None, str]] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from saticl.datasets.base import Scene
-from saticl.geo.places import Place
+from saticl.geo.place import Place
 from saticl.geo.statistics import BandSums
 
 

@@ -25,7 +25,8 @@ from saticl.datasets.masks import unknown_values
 from saticl.datasets.reader import Reading, open_scene
 from saticl.errors import InvalidRaster
 from saticl.geo import raster
-from saticl.geo.places import Place, place_of
+from saticl.geo.place import Place
+from saticl.geo.places import place_of
 from saticl.geo.statistics import BandSums, label_counts
 from saticl.geo.windows import Window
 from saticl.labels import UNLABELLED
@@ -59,7 +60,7 @@ def look_at(scene: Scene) -> Look:
         try:
             with raster.environment(), open_scene(part) as reader:
                 if part is scene:
-                    cut = Place(reader.height, reader.width, reader.transform, reader.crs)
+                    cut = reader.imagery.grid
                     return Look(scene, places, cut, (), reader.notes)
         except InvalidRaster as error:
             problems[str(error)] = None

@@ -75,7 +75,7 @@ def open_mask(
     """
     with opened(path) as source:
         _check_type(source, palette)
-        own = Place(path, source.transform, first_crs([source], crs), source.height, source.width)
+        own = Place(source.transform, first_crs([source], crs), source.height, source.width, path)
         if not (under.is_located and own.is_known):
             _check_size(own, under.own)
             own = replace(under.own, name=path)

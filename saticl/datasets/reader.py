@@ -19,7 +19,6 @@ from saticl.datasets.masks import Under
 from saticl.datasets.overlay import LabelReader, open_labels
 from saticl.geo.imagery import ImageReader, open_image
 from saticl.geo.palette import Flags
-from saticl.geo.place import Place
 from saticl.geo.raster import Array, opened
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE
@@ -112,7 +111,5 @@ def open_scene(scene: Scene) -> Iterator[SceneReader]:
         imagery = stack.enter_context(
             open_image(scene.image, scene.bands, scene.dsm, scene.crs, scene.wanted, scene.nodata, beside)
         )
-        grid = Place(scene.image, imagery.transform, imagery.crs, imagery.height, imagery.width)
-        own = Place(scene.image, imagery.own.transform, imagery.own.crs, imagery.own.height, imagery.own.width)
-        labels = stack.enter_context(open_labels(scene, Under(own, grid, imagery.is_located)))
+        labels = stack.enter_context(open_labels(scene, Under(imagery.own, imagery.grid, imagery.is_located)))
         yield SceneReader(scene, imagery, labels)

@@ -25,6 +25,7 @@ from rasterio.warp import transform_bounds
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo.ground import ground_size
 from saticl.geo.nodata import can_be_measured
+from saticl.geo.place import Place
 from saticl.geo.raster import parse_crs
 from saticl.geo.remote import shown
 
@@ -42,15 +43,6 @@ MAX_FACTOR = 64
 
 BY_BLOCKS = {"GDAL_VRT_WARP_USE_DATASET_RASTERIO": "NO"}
 """Otherwise GDAL warps each window by itself, and values at its edges differ by one or two."""
-
-
-class Place(NamedTuple):
-    """Where a raster lies."""
-
-    transform: Affine
-    crs: CRS | None
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ def regrid(source: Place, wanted: Wanted, name: str) -> Regrid | None:
     own, target = _systems(source, wanted, name)
     try:
         native = _native_size(source, own, target)
-        left, bottom, right, top = transform_bounds(own, target, *_bounds(source))
+        left, bottom, right, top = transform_bounds(own, target, *source.bounds)
         if not all(map(isfinite, (native, left, bottom, right, top))):
             raise RasterioError("outside the area of the system")
     except (CPLE_BaseError, RasterioError) as error:
@@ -111,7 +103,7 @@ def regrid(source: Place, wanted: Wanted, name: str) -> Regrid | None:
         ) from error
     size = native if wanted.gsd is None else wanted.gsd / float(target.units_factor[1])
     height, width = (max(ceil(length / size - EDGE), 1) for length in (top - bottom, right - left))
-    grid = Place(Affine(size, 0, left, 0, -size, top), target, height, width)
+    grid = Place(Affine(size, 0, left, 0, -size, top), target, height, width, source.name)
     _check_metres(grid, wanted, name)
     if size / native > MAX_FACTOR:
         raise InvalidRaster(
@@ -161,13 +153,13 @@ def place_of(file: DatasetReader, common: Place, gap: int = 0) -> Place:
     Raises InvalidRaster for a file that does not say it, and is larger or smaller by more than `gap` pixels.
     """
     if not file.transform.is_identity:
-        return Place(file.transform, file.crs or common.crs, file.height, file.width)
+        return Place(file.transform, file.crs or common.crs, file.height, file.width, file.name)
     if max(abs(file.height - common.height), abs(file.width - common.width)) > gap:
         raise InvalidRaster(
             f"{shown(file.name)} has {file.width} x {file.height} pixels and no place on the ground, but its image "
             f"{common.width} x {common.height}: give it a world file, or the size of the image."
         )
-    return Place(common.transform, common.crs, file.height, file.width)
+    return Place(common.transform, common.crs, file.height, file.width, file.name)
 
 
 def _systems(source: Place, wanted: Wanted, name: str) -> tuple[CRS, CRS]:
@@ -202,14 +194,6 @@ def _native_size(source: Place, own: CRS, target: CRS) -> float:
     converted = convert(own, target, [c, c + a * width + b * height], [f, f + d * width + e * height])
     (x, other_x), (y, other_y) = converted[0], converted[1]
     return hypot(other_x - x, other_y - y) / hypot(height, width)
-
-
-def _bounds(place: Place) -> tuple[float, float, float, float]:
-    """Left, bottom, right, top, of a turned raster too."""
-    a, b, c, d, e, f = list(place.transform)[:6]
-    corners = [(col, row) for col in (0, place.width) for row in (0, place.height)]
-    xs, ys = ([p * col + q * row + r for col, row in corners] for p, q, r in ((a, b, c), (d, e, f)))
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _is_upright(place: Place) -> bool:

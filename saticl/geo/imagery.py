@@ -17,9 +17,10 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from saticl.errors import InvalidRaster
-from saticl.geo.grids import AS_IT_IS, Place, Regrid, Wanted, place_of, regrid, regridded
+from saticl.geo.grids import AS_IT_IS, Regrid, Wanted, place_of, regrid, regridded
 from saticl.geo.nodata import either, fits, without_data
 from saticl.geo.palette import Flags
+from saticl.geo.place import Place
 from saticl.geo.raster import Array, opened, parse_crs, read_bands
 from saticl.geo.remote import shown
 from saticl.geo.windows import Window
@@ -61,6 +62,11 @@ class ImageReader:
     """The other grid on which they are read; None where it is their own."""
     is_located: bool
     """Whether the file of the image says itself where it lies."""
+
+    @property
+    def grid(self) -> Place:
+        """Where its pixels lie, as they are read."""
+        return self.own if self.regrid is None else self.regrid.grid
 
     @property
     def height(self) -> int:
@@ -113,7 +119,7 @@ def open_image(
         low = None if heights is None else heights.nodata
         files = [file for file in (pixels, *beside, heights) if file is not None]
         is_located = not pixels.transform.is_identity and bool(pixels.crs or crs)
-        own = Place(first_transform(files), first_crs(files, crs), pixels.height, pixels.width)
+        own = Place(first_transform(files), first_crs(files, crs), pixels.height, pixels.width, image)
         other = regrid(own, wanted, shown(image))
         if other is None:
             notes = () if heights is None else _dsm_notes(pixels, heights)

@@ -1,6 +1,6 @@
 """Where a grid of pixels lies on the ground, and which other grids are the same."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import rasterio.warp
@@ -11,6 +11,9 @@ from rasterio.crs import CRS
 
 Numbers = NDArray[np.float64]
 
+LONGEST_CODE = 20
+"""Letters of EPSG:32633 and the like; longer descriptions of a coordinate system have its name in quotes."""
+
 SAME_PIXEL = 0.5
 """Grids whose corners are nearer than this, in pixels, are the same: then the nearest pixel is the same one."""
 
@@ -19,17 +22,30 @@ SAME_PIXEL = 0.5
 class Place:
     """A grid of pixels."""
 
-    name: str
-    """What messages call it: the file of the image."""
     transform: Affine
     crs: CRS | None
     height: int
     width: int
+    name: str = field(default="", compare=False)
+    """What messages call it: the file of the image."""
+
+    @property
+    def has_transform(self) -> bool:
+        """Whether its pixels have coordinates, whatever their system."""
+        return not (self.transform.is_identity or self.transform.is_degenerate)
 
     @property
     def is_known(self) -> bool:
         """Whether it lies anywhere on Earth."""
-        return self.crs is not None and not self.transform.is_identity
+        return self.crs is not None and self.has_transform
+
+    @property
+    def system(self) -> str | None:
+        """The coordinate system in a word or two: its code, else its name."""
+        if self.crs is None:
+            return None
+        text = str(self.crs.to_string())
+        return text if len(text) <= LONGEST_CODE else text.split('"')[1]
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:

@@ -6,51 +6,18 @@ from math import hypot, inf, isfinite
 from pathlib import Path
 from typing import NamedTuple
 
-from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as convert
 
+from saticl.geo.place import Place
 from saticl.geo.raster import opened
 
 Point = tuple[float, float]
 
 Outline = list[Point]
 """Corners of a convex area, in order around it."""
-
-
-LONGEST_CODE = 20
-"""Letters of EPSG:32633 and the like; longer descriptions of a coordinate system have its name in quotes."""
-
-
-class Place(NamedTuple):
-    """The grid of a raster."""
-
-    height: int
-    width: int
-    transform: Affine
-    crs: CRS | None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there is a transform: without one, nobody knows where the raster lies."""
-        return not (self.transform.is_identity or self.transform.is_degenerate)
-
-    @property
-    def system(self) -> str | None:
-        """The coordinate system in a word or two: its code, else its name."""
-        if self.crs is None:
-            return None
-        text = str(self.crs.to_string())
-        return text if len(text) <= LONGEST_CODE else text.split('"')[1]
-
-    @property
-    def corners(self) -> Outline:
-        """The corners in its own coordinate system, around it."""
-        a, b, c, d, e, f = list(self.transform)[:6]
-        pixels = ((0, 0), (self.width, 0), (self.width, self.height), (0, self.height))
-        return [(a * col + b * row + c, d * col + e * row + f) for col, row in pixels]
 
 
 class Shared(NamedTuple):
@@ -65,7 +32,7 @@ class Shared(NamedTuple):
 def place_of(path: Path | str) -> Place:
     """The grid of a file, no pixel read; raises InvalidRaster where it cannot be opened."""
     with opened(path) as source:
-        return Place(source.height, source.width, source.transform, source.crs or None)
+        return Place(source.transform, source.crs or None, source.height, source.width, str(path))
 
 
 def distance_px(one: Place, other: Place) -> float:
@@ -74,14 +41,14 @@ def distance_px(one: Place, other: Place) -> float:
     So a raster that lacks its last columns lies where it should. 0 where one of them has no transform, which is no
     contradiction; infinite where their coordinate systems differ.
     """
-    if not (one.is_known and other.is_known):
+    if not (one.has_transform and other.has_transform):
         return 0.0
     if one.crs is not None and other.crs is not None and one.crs != other.crs:
         return inf
     a, b, _, d, e, _ = list(one.transform)[:6]
     side = min(hypot(a, d), hypot(b, e))
     height, width = min(one.height, other.height), min(one.width, other.width)
-    both = (Place(height, width, place.transform, place.crs).corners for place in (one, other))
+    both = (_outline(Place(place.transform, place.crs, height, width)) for place in (one, other))
     pairs = zip(*both, strict=True)
     return max(hypot(left[0] - right[0], left[1] - right[1]) / side for left, right in pairs)
 
@@ -91,24 +58,30 @@ def shared_ground(places: Sequence[Place], least: float) -> list[Shared]:
 
     Places without a coordinate system are compared with one another only, places without a transform with none.
     """
-    named = [index for index, place in enumerate(places) if place.is_known and place.crs is not None]
-    unnamed = [index for index, place in enumerate(places) if place.is_known and place.crs is None]
+    named = [index for index, place in enumerate(places) if place.is_known]
+    unnamed = [index for index, place in enumerate(places) if place.has_transform and place.crs is None]
     pairs = [
         *_pairs(dict(zip(named, _in_one_system([places[index] for index in named]), strict=True)), least),
-        *_pairs({index: places[index].corners for index in unnamed}, least),
+        *_pairs({index: _outline(places[index]) for index in unnamed}, least),
     ]
     return sorted(pairs)
+
+
+def _outline(place: Place) -> Outline:
+    """The corners in its own coordinate system, around it."""
+    x, y = place.corners
+    return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def _in_one_system(places: Sequence[Place]) -> list[Outline]:
     """Outlines in the system that all have, else in degrees; empty where a place is outside the earth."""
     if len({place.crs for place in places}) < 2:
-        return [place.corners for place in places]
+        return [_outline(place) for place in places]
     return [_in_degrees(place) for place in places]
 
 
 def _in_degrees(place: Place) -> Outline:
-    columns, rows = zip(*place.corners, strict=True)
+    columns, rows = place.corners
     try:
         converted = convert(place.crs, CRS.from_epsg(4326), columns, rows)
     except (CPLE_BaseError, RasterioError):

@@ -13,9 +13,10 @@ from rasterio.crs import CRS
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo import raster
-from saticl.geo.grids import MAX_FACTOR, Place, Wanted, regrid
+from saticl.geo.grids import MAX_FACTOR, Wanted, regrid
 from saticl.geo.ground import ground_size
 from saticl.geo.imagery import open_image
+from saticl.geo.place import Place
 from saticl.geo.windows import Window
 from tests.grids import CORNER, UTM33
 

@@ -6,11 +6,11 @@ from rasterio.crs import CRS
 from saticl.geo.place import Place, reprojected
 
 UTM, OTHER = CRS.from_epsg(32633), CRS.from_epsg(25833)
-HERE = Place("a.tif", Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000), UTM, 40, 60)
+HERE = Place(Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000), UTM, 40, 60, "a.tif")
 
 
 def moved(cols: float = 0, rows: float = 0, height: int = 40, width: int = 60, crs: CRS | None = UTM) -> Place:
-    return Place("b.tif", Affine(0.5, 0, 400_000 + cols / 2, 0, -0.5, 5_600_000 - rows / 2), crs, height, width)
+    return Place(Affine(0.5, 0, 400_000 + cols / 2, 0, -0.5, 5_600_000 - rows / 2), crs, height, width, "b.tif")
 
 
 def test_bounds_and_pixels_are_inverse() -> None:
@@ -44,7 +44,7 @@ def test_places_beside_each_other_do_not_meet(cols: float, rows: float) -> None:
 def test_a_place_is_known_with_a_transform_and_a_coordinate_system_only() -> None:
     assert HERE.is_known
     assert not moved(crs=None).is_known
-    assert not Place("c.png", Affine.identity(), UTM, 4, 4).is_known
+    assert not Place(Affine.identity(), UTM, 4, 4).is_known
 
 
 def test_points_beyond_a_coordinate_system_are_infinite() -> None:

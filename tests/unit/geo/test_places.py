@@ -12,7 +12,8 @@ from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
 from saticl.errors import InvalidRaster
-from saticl.geo.places import Place, distance_px, place_of, shared_ground
+from saticl.geo.place import Place
+from saticl.geo.places import distance_px, place_of, shared_ground
 from saticl.geo.raster import write
 
 UTM, OTHER = CRS.from_epsg(32633), CRS.from_epsg(32632)
@@ -20,7 +21,7 @@ UTM, OTHER = CRS.from_epsg(32633), CRS.from_epsg(32632)
 
 def place(x: float, y: float, size: int = 100, crs: CRS | None = UTM, pixel: float = 1.0) -> Place:
     """A square whose upper left corner lies at x, y."""
-    return Place(size, size, Affine(pixel, 0, 500_000 + x, 0, -pixel, 5_800_000 + y), crs)
+    return Place(Affine(pixel, 0, 500_000 + x, 0, -pixel, 5_800_000 + y), crs, size, size)
 
 
 def test_a_file_says_where_it_lies(tmp_path: Path) -> None:
@@ -28,10 +29,10 @@ def test_a_file_says_where_it_lies(tmp_path: Path) -> None:
     write(tmp_path / "a.tif", np.zeros((3, 20, 30), np.uint8), where, UTM)
     write(tmp_path / "b.tif", np.zeros((3, 20, 30), np.uint8), Affine.identity(), None)
 
-    assert place_of(tmp_path / "a.tif") == Place(20, 30, where, UTM)
-    assert place_of(tmp_path / "a.tif").is_known
-    assert place_of(tmp_path / "b.tif") == Place(20, 30, Affine.identity(), None)
-    assert not place_of(tmp_path / "b.tif").is_known
+    assert place_of(tmp_path / "a.tif") == Place(where, UTM, 20, 30)
+    assert place_of(tmp_path / "a.tif").has_transform
+    assert place_of(tmp_path / "b.tif") == Place(Affine.identity(), None, 20, 30)
+    assert not place_of(tmp_path / "b.tif").has_transform
 
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_raster_that_lacks_columns_lies_where_it_should() -> None:
 
 
 def test_what_is_not_known_contradicts_nothing_but_two_systems_do() -> None:
-    nowhere = Place(100, 100, Affine.identity(), None)
+    nowhere = Place(Affine.identity(), None, 100, 100)
 
     assert distance_px(place(0, 0), nowhere) == distance_px(nowhere, place(0, 0)) == 0
     assert distance_px(place(0, 0), place(0, 0, crs=None)) == 0
@@ -92,11 +93,11 @@ def test_every_pair_is_found_once_in_the_order_of_the_rasters() -> None:
 
 def test_a_turned_raster_is_not_its_bounding_box() -> None:
     turned = Affine.translation(500_000 + 50, 5_800_000 - 50) @ Affine.rotation(45) @ Affine.translation(-50, -50)
-    pairs = shared_ground([place(0, 0), Place(100, 100, turned, UTM)], 0)
+    pairs = shared_ground([place(0, 0), Place(turned, UTM, 100, 100)], 0)
 
     assert pairs[0].share == pytest.approx(2 * (2**0.5 - 1))  # an octagon
     beside = Affine.translation(100, -100) @ turned  # the boxes overlap, the squares do not
-    assert shared_ground([place(0, 0), Place(100, 100, beside, UTM)], 1e-9) == []
+    assert shared_ground([place(0, 0), Place(beside, UTM, 100, 100)], 1e-9) == []
 
 
 def test_the_same_ground_in_two_systems_is_the_same_ground() -> None:
@@ -104,22 +105,22 @@ def test_the_same_ground_in_two_systems_is_the_same_ground() -> None:
     west, south, east, north = transform_bounds(UTM, OTHER, 500_000, 5_799_000, 501_000, 5_800_000)
     box = Affine((east - west) / 1000, 0, west, 0, -(north - south) / 1000, north)
 
-    (pair,) = shared_ground([one, Place(1000, 1000, box, OTHER)], 0)
+    (pair,) = shared_ground([one, Place(box, OTHER, 1000, 1000)], 0)
 
     assert pair.share == pytest.approx(1, abs=1e-3)  # the box holds all of it
-    elsewhere = Place(1000, 1000, one.transform, OTHER)  # the same numbers, six degrees to the west
+    elsewhere = Place(one.transform, OTHER, 1000, 1000)  # the same numbers, six degrees to the west
     assert shared_ground([one, elsewhere], 0) == []
 
 
 def test_places_without_a_system_are_compared_with_one_another_only() -> None:
-    nowhere = Place(100, 100, Affine.identity(), None)
+    nowhere = Place(Affine.identity(), None, 100, 100)
     places = [place(0, 0, crs=None), place(0, 0), place(50, 0, crs=None), nowhere, nowhere]
 
     assert [(pair.first, pair.second) for pair in shared_ground(places, 0.1)] == [(0, 2)]
 
 
 def test_a_place_outside_the_earth_shares_nothing() -> None:
-    outside = Place(10, 10, Affine(1, 0, 1e12, 0, -1, 1e12), OTHER)
+    outside = Place(Affine(1, 0, 1e12, 0, -1, 1e12), OTHER, 10, 10)
 
     assert shared_ground([place(0, 0), outside, place(50, 0)], 0.1)[0][:2] == (0, 2)
 
@@ -133,7 +134,7 @@ def test_a_place_outside_the_earth_shares_nothing() -> None:
 )
 def test_shares_are_those_of_counted_points(squares: list[tuple[float, float, int, float]]) -> None:
     places = [
-        Place(size, size, Affine.translation(x, y) @ Affine.rotation(turn) @ Affine.scale(1, -1), None)
+        Place(Affine.translation(x, y) @ Affine.rotation(turn) @ Affine.scale(1, -1), None, size, size)
         for x, y, size, turn in squares
     ]
     points = np.stack(np.meshgrid(np.arange(-210, 210), np.arange(-210, 210)), -1).reshape(-1, 2) + 0.5
