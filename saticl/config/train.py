@@ -79,9 +79,9 @@ class TrainConfig(FrozenOptions):
         0.0, description="probability that all bands after the third are replaced by their mean"
     )
     class_weights: Literal["none", "balanced"] = Field(
-        "none",
-        description="how much a labelled pixel counts. none: all the same; balanced: those of rare classes more (1 "
-        "divided by the square root of the pixels of their class)",
+        "balanced",
+        description="how much a labelled pixel counts. balanced: those of rare classes more (1 divided by the square "
+        "root of the pixels of their class); none: all the same, as in most papers",
     )
     sampling: Literal["even", "balanced"] = Field(
         "even",
