@@ -37,7 +37,7 @@ def write_overview(
     else:
         beside = "" if joint is None else ", comparison with the joint run"
         console.print(f"Earlier steps are missing. Not computed: averages over steps, forgetting{beside}.")
-    folder = tested[0].finished.folder.parent
+    folder = tested[-1].finished.folder.parent
     write_steps(folder, record)
     columns = [f"step {step}" for step in record.steps]
     steps_figure(record.miou, record.groups, columns, folder / f"steps-{record.split}.png")

@@ -21,6 +21,10 @@ LISTS = (".json", ".geojson", ".txt")
 """Endings of files that list a source."""
 
 
+FOLDERS = (".gdb",)
+"""Endings of folders that are one file to GDAL."""
+
+
 class Files(Protocol):
     """Raw files by name, with slashes between folders."""
 
@@ -54,7 +58,8 @@ class LocalFiles:
 
     def find(self, name: str) -> str | None:
         """See Files; the name may lead out of the folder."""
-        return str(self.root / name) if (self.root / name).exists() else None
+        path = self.root / name
+        return str(path) if path.is_file() or (path.suffix in FOLDERS and path.is_dir()) else None
 
 
 @dataclass(frozen=True)

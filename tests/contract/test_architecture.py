@@ -21,7 +21,8 @@ LONGEST_FILE = 260
 LAYERS = (
     {"", "labels", "types", "errors", "options", "files", "views", "allocator"},
     {"losses", "metrics", "transforms", "geo"},
-    {"models", "tasks", "protocol_files"},
+    {"models", "tasks"},
+    {"protocol_files"},
     {"protocols"},
     {"tiles", "datasets"},
     {"runs"},
@@ -31,7 +32,8 @@ LAYERS = (
     {"inference"},
     {"config"},
     {"flags", "commands"},
-    {"cli_list", "cli"},
+    {"cli_list"},
+    {"cli"},
 )
 """Imports go downwards only, or stay in their package; `""` is saticl/__init__.py. Words may use each other."""
 

@@ -21,7 +21,8 @@ def test_the_example_is_a_description() -> None:
 
 
 def test_the_learning_orders_fit_the_example(tmp_path: Path) -> None:
-    (tmp_path / "tasks.yaml").write_text(EXAMPLES[1])
+    (example,) = (text for text in EXAMPLES if "2s: {" in text and "images:" not in text)
+    (tmp_path / "tasks.yaml").write_text(example)
 
     assert set(load_protocols(tmp_path / "tasks.yaml", list(yaml.safe_load(EXAMPLES[0])["classes"]))) == {"2s", "1s"}
 

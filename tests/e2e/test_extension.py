@@ -194,7 +194,7 @@ def test_another_ground_resolution_is_said(world: Path, run: Path, tmp_path: Pat
         ("car", ["--add=car", "--task.step=3"], "makes step 1 of the task offline"),
         ("car", ["--add=car", "--task.step-checkpoint=x"], "leave out --task.step-checkpoint"),
         ("car", ["--add=car", "--model.encoder=resnet18"], "holds a network with --model.encoder test_resnet"),
-        ("car", ["--add=car", "--dataset=potsdam"], "not 'potsdam'"),
+        ("car", ["--add=car", "--dataset=potsdam"], "but 'potsdam' is expected"),
     ],
 )
 def test_what_cannot_be_extended_is_one_sentence(

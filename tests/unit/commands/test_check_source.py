@@ -55,8 +55,10 @@ class Source:
     def paint(self, name: str, pixels: NDArray[Any], dx: float = 0, crs: CRS | None = UTM) -> None:
         raster.write(self.image(name), pixels, self.place(name, dx), crs)
 
-    def label(self, name: str, mask: NDArray[Any], dx: float = 0, crs: CRS | None = UTM) -> None:
-        raster.write(self.mask(name), mask[None], self.place(name, dx), crs)
+    def label(self, name: str, mask: NDArray[Any], dx: float | None = None, crs: CRS | None = UTM) -> None:
+        """A mask lies on its image; with a distance it says itself where it lies."""
+        where = (Affine.identity(), None) if dx is None else (self.place(name, dx), crs)
+        raster.write(self.mask(name), mask[None], *where)
 
     def write(self) -> None:
         content = {
@@ -178,7 +180,11 @@ BREAKAGES: dict[str, tuple[Callable[[Source], object], list[str]]] = {
         ["masks/b.tif is of type complex64"],
     ),
     "another system": (lambda source: source.paint("b", picture(40, 50), crs=CRS.from_epsg(32632)), []),
-    "a mask elsewhere": (lambda source: source.label("b", labels(40, 50, classes=3), dx=9), []),
+    "a mask beside": (lambda source: source.label("b", labels(40, 50, classes=3), dx=9), []),
+    "a mask elsewhere": (
+        lambda source: source.label("b", labels(40, 50, classes=3), dx=0, crs=CRS.from_epsg(3857)),
+        ["lies elsewhere than its image"],
+    ),
     "an overlap": (lambda source: source.paint("e", picture(40, 50), dx=-SIDE_M + 10), []),
     "no class": (lambda source: source.label("b", np.full((40, 50), 0, np.uint8)), []),
 }
@@ -260,14 +266,7 @@ def test_a_source_without_a_complete_scene_is_refused_all_the_same(source: Sourc
             lambda source: source.paint("b", picture(40, 50), dx=25 - SIDE_M),
             "1 pair of scenes of one split overlap on the ground: a and b (train, 50.0 % of the smaller)",
         ),
-        (
-            lambda source: source.label("b", labels(40, 50, classes=3), dx=9),
-            "Image and mask lie at different places on the ground: b (9.0 pixels).",
-        ),
-        (
-            lambda source: source.label("b", labels(40, 50, classes=3), crs=CRS.from_epsg(3857)),
-            "Image and mask have different coordinate systems: b.",
-        ),
+        (lambda source: source.label("b", labels(40, 50, classes=3), dx=9), "b: the mask "),
         (
             lambda source: source.paint("b", picture(40, 50), crs=CRS.from_epsg(32632)),
             "Scenes have 2 coordinate systems: EPSG:32633 (a), EPSG:32632 (b).",

@@ -1,5 +1,6 @@
 """What a description may say of labels, and the sentences that refuse the rest."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from saticl.labels import IGNORE
 
 BASE: dict[str, Any] = {"images": "{name}.tif", "bands": ["red"], "classes": ["building", "road"]}
 POLYGONS: dict[str, Any] = {"file": "labels.gpkg", "attribute": "kind"}
+
+
+def below(root: Path) -> Callable[[str], str]:
+    return lambda name: str(root / name)
 
 
 def described(tmp_path: Path, **changes: Any) -> Folder:
@@ -42,7 +47,7 @@ def test_values_are_drawn_in_order_and_ignored_ones_last(tmp_path: Path) -> None
         "skip": [2.0],
     }
 
-    found = polygons_of(described(tmp_path, polygons=part).description, tmp_path, {})
+    found = polygons_of(described(tmp_path, polygons=part).description, below(tmp_path), {})
 
     assert found is not None
     assert found.labels == (("true", 1), ("a", 0), ("3", 0), ("null", 0), ("x", IGNORE))
@@ -93,7 +98,7 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(
 def test_a_class_may_be_the_rest_and_another_be_drawn_without_attribute(tmp_path: Path) -> None:
     description = described(tmp_path, polygons={"file": "a.gpkg"}, rest="road").description
 
-    found = polygons_of(description, tmp_path, {})
+    found = polygons_of(description, below(tmp_path), {})
 
     assert found is not None
     assert found.labels == (("", 0),)

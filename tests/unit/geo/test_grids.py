@@ -1,5 +1,6 @@
 """Rasters read on another grid: the same pixels in any windows, the right ones, and refusals in one sentence."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -207,13 +208,13 @@ def test_heights_that_miss_a_column_and_do_not_say_where_lie_at_the_corner(tmp_p
     ("place", "wanted", "sentence"),
     [
         (DEGREES, Wanted(0.5), "image lies in EPSG:4326, which counts in degrees.*add --target-crs"),
-        (HERE._replace(transform=Affine.identity()), Wanted(0.5), "no place on the ground, so --gsd.*world file"),
-        (HERE._replace(transform=Affine.identity()), Wanted(crs="EPSG:3035"), "so --target-crs is not possible"),
-        (HERE._replace(crs=None), Wanted(0.5), "names no coordinate system, so --gsd.*--crs"),
+        (replace(HERE, transform=Affine.identity()), Wanted(0.5), "no place on the ground, so --gsd.*world file"),
+        (replace(HERE, transform=Affine.identity()), Wanted(crs="EPSG:3035"), "so --target-crs is not possible"),
+        (replace(HERE, crs=None), Wanted(0.5), "names no coordinate system, so --gsd.*--crs"),
         (HERE, Wanted(0.5, "EPSG:3857"), r"A metre of EPSG:3857 is 0\.6\d m on the ground where image lies"),
         (HERE, Wanted(0.26 * MAX_FACTOR), "at most 64 is possible"),
-        (HERE._replace(crs=CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')), Wanted(crs="EPSG:3035"), "from site to"),
-        (HERE._replace(transform=Affine(1, 0, 1e12, 0, -1, 1e12)), Wanted(crs="EPSG:3035"), "to EPSG:3035: correct"),
+        (replace(HERE, crs=CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')), Wanted(crs="EPSG:3035"), "from site to"),
+        (replace(HERE, transform=Affine(1, 0, 1e12, 0, -1, 1e12)), Wanted(crs="EPSG:3035"), "to EPSG:3035: correct"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(place: Place, wanted: Wanted, sentence: str) -> None:
