@@ -7,6 +7,7 @@ import saticl
 from saticl.commands.prepared import Prepared, require_pixels
 from saticl.commands.stages import Stage
 from saticl.config import TrainConfig
+from saticl.display.console import console
 from saticl.engine import checkpoint
 from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.geo.palette import distinct_colours
@@ -95,6 +96,18 @@ def make_plan(stage: Stage) -> Plan:
     selected = select(training, task, config.task.filter_mode, config.seed)
     require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
     return Plan(config, data, task, stage.dataset, stage.run, selected, by_shape(validation, data.manifest))
+
+
+def warn_of_validation(plan: Plan) -> None:
+    """Print a warning if the tiles that are kept for validation show no pixel of a new class."""
+    missing = classes_without_pixels(plan.validation, plan.task)
+    if missing:
+        which = "the last epoch is taken" if len(missing) == len(plan.task.new) else "it does not count in the choice"
+        console.print(
+            f"[yellow]Warning:[/] the tiles that are kept for validation show no {', '.join(missing)}, so epochs are "
+            f"not compared by it: {which}. Another --seed or a larger --val-size keeps other scenes.",
+            highlight=False,
+        )
 
 
 def _check_turns(config: TrainConfig, data: Prepared) -> None:

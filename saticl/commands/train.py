@@ -7,7 +7,7 @@ from rich.table import Table
 
 from saticl.commands.assembly import build_step
 from saticl.commands.claim import claimed
-from saticl.commands.plan import Plan, describe, make_plan, previous_info
+from saticl.commands.plan import Plan, describe, make_plan, previous_info, warn_of_validation
 from saticl.commands.prepared import warn_of_drift, warn_of_resolution
 from saticl.commands.runs import already_finished
 from saticl.commands.stages import Stage, stages
@@ -59,6 +59,8 @@ def train_step(stage: Stage, accelerator: Accelerator) -> None:
     if before is not None and accelerator.is_main_process:
         warn_of_drift(plan.data, before, config.normalization)
         warn_of_resolution(plan.data, before)
+    if accelerator.is_main_process:
+        warn_of_validation(plan)
     seed_everything(config.seed, task.step)
     step = build_step(plan, accelerator, info)
     with claimed(plan.folder, accelerator, lambda: already_finished(plan.folder, config)) as finished:

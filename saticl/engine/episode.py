@@ -143,7 +143,10 @@ def device_batches(step: Step, epoch: int) -> Iterator[Batch]:
 
 
 def validate(episode: Episode, progress: Progress) -> Validation:
-    """Score the present weights on what this step may know, and keep them if they are the best so far."""
+    """Score the present weights on what this step may know, and keep them if they are the best so far.
+
+    Without a pixel of a new class, the best would be those that learn least: then the last epoch is taken.
+    """
     step = episode.step
     agree_on_buffers(episode.bare, step.accelerator)
     matrix = confusion(
@@ -156,14 +159,12 @@ def validate(episode: Episode, progress: Progress) -> Validation:
         classify=step.method.classes,
     )
     scores = score(matrix, step.task.names, score_groups(step.task.head_sizes))
-    miou, f1 = scores.value("all.iou"), scores.value("all.f1")
-    monitored = {"miou": miou, "f1": f1, "last": float(progress.epoch)}[step.options.monitor]
-    improved = progress.observe(monitored if math.isfinite(monitored) else -1.0)
-    if step.options.monitor == "last":
+    miou, f1, new_miou = scores.value("all.iou"), scores.value("all.f1"), scores.value("new.iou")
+    monitor = step.options.monitor if math.isfinite(new_miou) else "last"
+    improved = progress.observe({"miou": miou, "f1": f1, "last": float(progress.epoch)}[monitor])
+    if monitor == "last":
         progress.stalled = 0
     episode.schedule.observe(improved)
     if improved and step.accelerator.is_main_process:
         checkpoint.save_tensors(step.best(progress.phase), episode.bare.state_dict())
-    return Validation(
-        miou=miou, f1=f1, old_miou=scores.value("old.iou"), new_miou=scores.value("new.iou"), best=improved
-    )
+    return Validation(miou=miou, f1=f1, old_miou=scores.value("old.iou"), new_miou=new_miou, best=improved)

@@ -244,11 +244,14 @@ def test_the_monitored_number_decides(
     assert progress.best_score == pytest.approx(score)
 
 
-def test_without_any_truth_the_first_weights_are_kept_and_score_below_all_others(tmp_path: Path) -> None:
-    one, progress = started(tmp_path, targets=[torch.full((2, 8, 8), 255)]), Progress(epoch=1)
+def test_without_truth_of_a_new_class_the_last_weights_are_kept(tmp_path: Path) -> None:
+    """The best by old classes alone would be those that have learned least."""
+    one, progress = started(tmp_path, targets=[torch.zeros(2, 8, 8, dtype=torch.uint8)]), Progress(epoch=1, stalled=3)
 
-    assert episode.validate(one, progress).best
-    assert progress.best_score == -1.0
+    for epoch in (1, 2):
+        progress.epoch = epoch
+        assert episode.validate(one, progress).best
+        assert (progress.best_epoch, progress.stalled) == (epoch, 0)
 
 
 def test_patience_does_not_count_where_the_last_weights_are_wanted(tmp_path: Path) -> None:
