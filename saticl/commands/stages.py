@@ -84,7 +84,7 @@ def _stage(config: TrainConfig, data: Prepared, task: Task, dataset: str) -> Sta
 
 def _data_root(config: TrainConfig) -> Path:
     if config.data_root is None:
-        raise InvalidOptions(f"--data-root is required: {TrainConfig.model_fields['data_root'].description}.")
+        raise InvalidOptions("--data-root is required: folder that `prepare` wrote.")
     return config.data_root
 
 

@@ -41,8 +41,8 @@ def with_old_labels(criterion: Criterion) -> Criterion:
         if num_old == 1:
             return criterion(logits, target)
         is_old = (target > BACKGROUND) & (target < num_old)
-        share = is_old.sum() / (target != IGNORE).sum().clamp(min=1)
         hidden = criterion(logits, target.masked_fill(is_old, IGNORE), num_old)
+        share = is_old.sum().to(hidden.dtype) / (target != IGNORE).sum().clamp(min=1)
         named = criterion(logits, target.masked_fill(~is_old, IGNORE))
         return (1 - share) * hidden + share * named
 

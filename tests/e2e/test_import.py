@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from typer.testing import CliRunner
 
 from saticl import cli
@@ -79,17 +78,12 @@ def test_an_imported_step_is_scored(tiny_tiles: Path, tmp_path: Path) -> None:
 def test_the_next_step_learns_a_class_on_top(file: Path, tiny_tiles: Path, tmp_path: Path) -> None:
     code, text = invoke(*words(file, "building,tree,car", tmp_path / "out"))
     assert code == 0, text
-    first = tmp_path / "out" / "imported" / "offline" / "town" / "step-0"
-    order = {"mine": {"steps": [["building", "tree", "car"], ["clutter"]]}}
-    (tmp_path / "order.yaml").write_text(yaml.safe_dump(order), encoding="utf-8")
+    run = tmp_path / "out" / "imported" / "offline" / "town"
 
-    code, text = invoke(
-        *("train", "--config", first / "config.yaml", "--data-root", tiny_tiles, "--task.name=mine", "--task.step=1"),
-        *("--task.protocols", tmp_path / "order.yaml", "--task.step-checkpoint", first, *LEARN),
-    )
+    code, text = invoke("train", "--extend", run / "step-0", "--data-root", tiny_tiles, "--add=clutter", *LEARN)
 
     assert code == 0, text
-    second = tmp_path / "out" / "potsdam" / "mine" / "town" / "step-1"
+    second = run / "step-1"
     assert Predictor.open(second).names == ("background", "building", "tree", "car", "clutter")
     about = read_info(second / MODEL_FILE)
     assert (about.model.decoder, about.mean) == ("unet-smp", (100, 110, 120))

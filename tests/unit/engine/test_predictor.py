@@ -57,7 +57,7 @@ def test_an_opened_step_knows_all_about_itself(step: Path) -> None:
     predictor = Predictor.open(step)
 
     assert predictor.names == ("background", "building", "tree", "car")
-    assert predictor.colours == [(128, 128, 128), *COLOURS]
+    assert predictor.colours == [(166, 169, 173), *COLOURS]
     assert predictor.bands == ("red", "green", "blue")
     assert (predictor.task.step, predictor.info.precision) == (1, "no")
 

@@ -214,7 +214,7 @@ def test_the_command_line_of_the_predecessor_is_understood() -> None:
         ("--kd 3", "--kd is a section, not an option: it holds --kd.decoder-factor"),
         ("stray", "'stray' is not expected here"),
         ("--data-root --name x", "--data-root needs a value, but is followed by --name."),
-        ("--data-root=", "--data-root is empty, but must be a path."),
+        ("--data-root=", "--data-root is empty, but must be a path, or none."),
     ],
 )
 def test_a_word_that_is_no_option_is_refused_in_a_sentence(line: str, sentence: str) -> None:
@@ -227,7 +227,6 @@ def test_a_word_that_is_no_option_is_refused_in_a_sentence(line: str, sentence: 
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("", "--data-root is required: folder that `prepare` wrote."),
         ("--data-root d --seed x", "--seed must be an integer of at least 0, not 'x'."),
         ("--data-root d --val-size 2", "--val-size must be a number from 0 to 1, not '2'."),
         ("--data-root d --optimizer.lr 0", "--optimizer.lr must be a number above 0, not '0'."),

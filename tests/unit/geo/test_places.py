@@ -1,5 +1,6 @@
 """Grids compared, and the ground that rasters share."""
 
+from dataclasses import replace
 from math import cos, inf, radians, sin
 from pathlib import Path
 
@@ -59,8 +60,8 @@ def test_distances_count_in_pixels_of_the_first() -> None:
 def test_a_raster_that_lacks_columns_lies_where_it_should() -> None:
     one = place(0, 0)
 
-    assert distance_px(one, one._replace(width=99)) == 0
-    assert distance_px(one._replace(height=90), one) == 0
+    assert distance_px(one, replace(one, width=99)) == 0
+    assert distance_px(replace(one, height=90), one) == 0
 
 
 def test_what_is_not_known_contradicts_nothing_but_two_systems_do() -> None:
