@@ -1,6 +1,8 @@
 """Fixtures that several tests share. None reads data from outside the repository."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,11 @@ def tiny_tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tiny_tiles")
     write_prepared(root)
     return root
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C as in a terminal: tests that run in the background inherit that it is ignored, and hand it on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

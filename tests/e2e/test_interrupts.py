@@ -40,6 +40,7 @@ def interrupted(words: Sequence[str], log: Path, marker: str, delay: float) -> t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize(("marker", "delay"), [("folder", 0.0), ("folder", 0.3), ("epoch 1", 0.1)])
 def test_training_ends_with_one_line(marker: str, delay: float, tmp_path: Path) -> None:
     write_prepared(tmp_path / "tiles")

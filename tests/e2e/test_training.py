@@ -362,7 +362,7 @@ def test_resuming_a_finished_run_does_nothing(two_steps: Path, tiny_tiles: Path)
         (["--model.encoder=resnet43"], "Did you mean 'resnet"),
         (["--trainer.batchsize=3"], "--trainer.batch-size"),
         (["--in-channels=5"], "--in-channels 5 is too large"),
-        (["--dataset=vaihingen"], "not 'vaihingen'"),
+        (["--dataset=vaihingen"], "but 'vaihingen' is expected"),
         (["--method=ft", "--kd.alpha=2"], "kd.alpha"),
         (["--trainer.precision=fp16"], "needs a CUDA device"),
         (["--image-size=4096"], "--image-size 4096 is larger than the tiles"),

@@ -213,6 +213,7 @@ def test_a_damaged_tile_is_one_sentence_even_from_a_worker(tmp_path: Path, worke
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.usefixtures("listening")
 def test_an_interruption_waits_until_the_workers_have_started() -> None:
     reached: list[str] = []
 
@@ -228,6 +229,7 @@ def test_an_interruption_waits_until_the_workers_have_started() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("listening")
 def test_without_an_interruption_nothing_is_raised_and_an_error_stays_what_it_is() -> None:
     with uninterrupted():
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
