@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saticl.allocator import keep_freed_memory
+from saticl.cutting.behind import WriteBehind
 from saticl.cutting.blocks import Block
 from saticl.cutting.folder import remove_if_empty
 from saticl.cutting.parts import Counted, Part, SceneFacts, read_part, write_part
@@ -37,12 +37,14 @@ def cut_block(block: Block, recipe: Recipe) -> None:
     Raises InvalidRaster for a scene that cannot be used, UnwritableFile where the disk is full; then it leaves no tile
     behind.
     """
-    keep_freed_memory()  # strips and encoded tiles come and go, hundreds of megabytes in all
     recipe.part(block.scene.id, block.number).unlink(missing_ok=True)  # its tiles are about to change
     with raster.environment(), open_scene(block.scene) as reader:
-        writer = _Writer(block.scene, reader, recipe)
+        disk = WriteBehind()
+        writer = _Writer(block.scene, reader, recipe, disk)
         try:
-            write_part(recipe, _cut(block, reader, writer))
+            with disk:
+                part = _cut(block, reader, writer)
+            write_part(recipe, part)
         except BaseException:
             if not recipe.part(block.scene.id, block.number).exists():  # then another process has finished it
                 _remove(recipe, block.scene, writer.written)
@@ -139,6 +141,7 @@ class _Writer:
     scene: Scene
     reader: SceneReader
     recipe: Recipe
+    disk: WriteBehind
     written: list[Path] = field(default_factory=list)
     skipped: int = 0
 
@@ -192,8 +195,10 @@ class _Writer:
         names: tuple[str, ...] = (),
     ) -> Fingerprint:
         path, where = self.recipe.root / name, raster.shifted(self.reader.transform, window.row, window.col)
+        content = raster.encode(name, pixels, where, self.reader.crs, nodata, colours, valid, names)
         self.written.append(path)
-        return raster.write(path, pixels, where, self.reader.crs, nodata, colours, valid, names)
+        self.disk.write(path, content)
+        return Fingerprint.of(content)
 
 
 def _number(flags: Flags | None) -> int:

@@ -111,12 +111,31 @@ def write(
     valid: NDArray[np.bool_] | None = None,
     names: Sequence[str] = (),
 ) -> Fingerprint:
-    """Write [C, H, W] as one block, ZSTD level 1 after a predictor, under a temporary name that is then renamed.
+    """Write [C, H, W] under a temporary name that is then renamed; see `encode` for what is written.
+
+    Returns the size and the checksum of the file. Raises InvalidRaster for what is no raster, UnwritableFile where
+    the file did not reach the disk.
+    """
+    content = encode(str(path), pixels, transform, crs, nodata, colours, valid, names)
+    write_atomically(path, content)
+    return Fingerprint.of(content)
+
+
+def encode(
+    name: str,
+    pixels: Array,
+    transform: Affine,
+    crs: CRS | None,
+    nodata: float | None = None,
+    colours: Mapping[int, tuple[int, int, int]] | None = None,
+    valid: NDArray[np.bool_] | None = None,
+    names: Sequence[str] = (),
+) -> bytes:
+    """The file of that name that holds [C, H, W] as one block, ZSTD level 1 after a predictor.
 
     `colours` is a colour table for masks (one band of uint8), so that viewers show them as a map. `valid` [H, W] says
     which pixels hold data; it is kept inside the file, and other pixels become `nodata` where it is given. `names` are
-    those of the bands. Returns the size and the checksum of the file. Raises InvalidRaster for what is no raster,
-    UnwritableFile where the file did not reach the disk.
+    those of the bands. Raises InvalidRaster for what is no raster.
     """
     if valid is not None and nodata is not None:
         pixels = np.where(valid, pixels, pixels.dtype.type(nodata))
@@ -133,16 +152,14 @@ def write(
             with memory.open(**profile) as target:
                 if colours is not None:
                     target.write_colormap(1, dict(colours))
-                for band, name in enumerate(names, start=1):
-                    target.set_band_description(band, name)
+                for band, called in enumerate(names, start=1):
+                    target.set_band_description(band, called)
                 target.write(pixels)
                 if valid is not None:
                     target.write_mask(valid)
-            content = memory.getbuffer()
-            write_atomically(path, content)
-            return Fingerprint.of(content)
+            return bytes(memory.getbuffer())
     except RasterioIOError as error:
-        raise InvalidRaster(f"{path} cannot be written ({_cause(error)}).") from error
+        raise InvalidRaster(f"{name} cannot be written ({_cause(error)}).") from error
 
 
 def _profile(pixels: Array, is_mask: bool) -> dict[str, Any]:
