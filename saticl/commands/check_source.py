@@ -19,7 +19,7 @@ from saticl.cutting.inspection import is_suspicious, look_at, pixels_of_mask, re
 from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.datasets.listing import located
 from saticl.display.console import console
-from saticl.display.reading_bar import ReadingBar
+from saticl.display.scene_bar import PAUSE_S, SceneBar
 from saticl.errors import InvalidOptions, MissingRawData, UnusableSource
 from saticl.files import write_json
 from saticl.geo.windows import grid
@@ -80,16 +80,20 @@ def _shown(scenes: list[Scene]) -> Iterator[Scene]:
 def _inspected(config: PrepareConfig, looks: list[Look], classes: int) -> list[Inspected]:
     sections = [section for look in looks for section in sections_of(look)]
     with local_executor(config.jobs, len(sections)) as executor:
-        with ReadingBar("reading", sum(section.pixels for section in sections)) as bar:
+        with _bar("reading", sum(section.pixels for section in sections)) as bar:
             seen = read_scenes(looks, classes, executor, bar.finished)
         pairs = list(zip(looks, seen, strict=True))
         suspicious = [look for look, counted in pairs if is_suspicious(look, counted)]
-        with ReadingBar("masks", sum(map(pixels_of_mask, suspicious))) as bar:
+        with _bar("masks", sum(map(pixels_of_mask, suspicious))) as bar:
             scans = scan_masks(suspicious, executor, bar.finished)
     return [
         Inspected(look, counted, scans.get(look.scene.id, Scan()), _number_of_tiles(look, config))
         for look, counted in pairs
     ]
+
+
+def _bar(title: str, pixels: int) -> SceneBar:
+    return SceneBar(title, pixels, "Mpx", 10**6, PAUSE_S)
 
 
 def _number_of_tiles(look: Look, config: PrepareConfig) -> int:

@@ -25,7 +25,7 @@ from saticl.datasets.base import DatasetAdapter, Request, Scene, Value
 from saticl.datasets.folder import Folder
 from saticl.datasets.listing import located
 from saticl.display.console import console
-from saticl.display.cutting_bar import CuttingBar
+from saticl.display.scene_bar import SceneBar
 from saticl.errors import InvalidOptions, MissingTiles
 from saticl.geo.grids import Wanted
 from saticl.geo.windows import grid
@@ -114,7 +114,8 @@ def _cut(
 def _cut_blocks(blocks: list[Block], recipe: Recipe, jobs: int) -> Failures:
     if not blocks:
         return {}
-    with local_executor(jobs, len(blocks)) as executor, CuttingBar(sum(block.tiles for block in blocks)) as bar:
+    tiles = sum(block.tiles for block in blocks)
+    with local_executor(jobs, len(blocks)) as executor, SceneBar("cutting", tiles) as bar:
         return cut_blocks(blocks, recipe, executor, bar.finished)
 
 
