@@ -33,7 +33,7 @@ def _list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Datasets that `prepare` can read, and how to use your own."""
     from saticl.commands import listing
 
-    _show(listing.datasets(), as_json)
+    _show(listing.datasets(), as_json, in_sheets=True)
 
 
 @list_app.command("tasks", cls=Page, context_settings=HELP_NAMES)
@@ -64,7 +64,7 @@ def _list_methods(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Learning methods, and the defaults that they change."""
     from saticl.commands import listing
 
-    _show(listing.methods(), as_json)
+    _show(listing.methods(), as_json, in_sheets=True)
 
 
 @list_app.command("encoders", cls=Page, context_settings=HELP_NAMES)
@@ -80,11 +80,10 @@ def _list_encoders(
     _show(listing.encoders(pattern), as_json)
 
 
-def _show(records: Sequence[Mapping[str, object]], as_json: bool) -> None:
-
+def _show(records: Sequence[Mapping[str, object]], as_json: bool, in_sheets: bool = False) -> None:
     from saticl.commands import listing
 
     if as_json:
         typer.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
     else:
-        Console().print(listing.table(records))
+        Console().print(listing.sheets(records) if in_sheets else listing.table(records))

@@ -29,6 +29,12 @@ def patches(height: int, width: int, classes: int = 3, side: int = 12, seed: int
     return np.kron(coarse, np.ones((side, side)))[:height, :width].astype(np.uint8)
 
 
+def picture(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image [3, H, W] whose classes have other grey values, with noise."""
+    noise = np.random.default_rng(1).integers(0, 20, (3, *labels.shape))
+    return (60 * labels + 20 + noise).astype(np.uint8)
+
+
 def scene(root: Path, name: str = "north", height: int = 130, width: int = 170, transform: Affine = CORNER) -> Path:
     """An image of noise and a mask of colours, in UTM; returns the description beside them."""
     noise = np.random.default_rng(1).integers(1, 255, (3, height, width), np.uint8)

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from saticl import datasets as raw
 from saticl import methods as learning
@@ -79,6 +82,21 @@ def table(records: Iterable[Row]) -> Table:
     for row in rows:
         result.add_row(*(_cell(value) for value in row.values()))
     return result
+
+
+def sheets(records: Iterable[Row]) -> Group:
+    """Records with a name and a summary, one below the other: what has too many long columns for a table."""
+    return Group(*(part for record in records for part in _sheet(record)))
+
+
+def _sheet(record: Row) -> tuple[Text, Padding]:
+    (_, name), (_, summary), *facts = record.items()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    for column, value in facts:
+        if value:
+            grid.add_row(column, _cell(value))
+    return Text.assemble((str(name), "bold"), f"  {summary}"), Padding(grid, (0, 0, 1, 2))
 
 
 def _offer(choice: Choice) -> Row:

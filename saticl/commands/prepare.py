@@ -102,8 +102,8 @@ def _cut(
         )
     of_others = {block.scene.id for block in survey.all() if not is_finished(block, recipe)}
     if of_others:
-        number = len(of_others)
-        console.print(f"This shard is done. Other shards still cut {number} scenes; the last one writes {MANIFEST}.")
+        scenes_left = "1 scene" if len(of_others) == 1 else f"{len(of_others)} scenes"
+        console.print(f"This shard is done. Other shards still cut {scenes_left}; the last one writes {MANIFEST}.")
         return None
     manifest = finished(recipe.root)
     if manifest is None or left or [entry.id for entry in manifest.scenes] != [scene.id for scene in scenes]:

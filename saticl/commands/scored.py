@@ -55,11 +55,11 @@ def scored_on(config: TestConfig, finished: Finished, folders: Sequence[Prepared
             found.append(_scored(config, data, tiles))
     names = ", ".join(str(data.root) for data in folders)
     if not found:
-        raise InvalidOptions(f"{names} has no {config.split} tiles: choose another --split.")
+        raise InvalidOptions(f"There are no {config.split} tiles in {names}: choose another --split.")
     seen, labelled = finished.info.task.seen, [name for on in found for name in on.manifest.class_names]
     if not set(seen) & set(labelled):
         raise InvalidOptions(
-            f"{names} has labels of {', '.join(dict.fromkeys(labelled))}, but {finished.folder} has learned "
+            f"The labels in {names} are of {', '.join(dict.fromkeys(labelled))}, but {finished.folder} has learned "
             f"{', '.join(seen)}: choose a --data-root that has labels of one of these classes."
         )
     return found
