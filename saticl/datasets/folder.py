@@ -232,8 +232,8 @@ def _lines(path: Path, place: str) -> list[str]:
 
 
 def _scene_id(values: list[str]) -> str:
-    """A name that any file system takes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(values)).lstrip(".")
+    """A name that any file system takes: letters and digits of any alphabet."""
+    return re.sub(r"[^\w.-]+", "_", "-".join(values)).lstrip(".")
 
 
 def _split(place: str) -> Split | None:

@@ -67,6 +67,24 @@ def test_scenes_carry_group_split_and_pixels(tmp_path: Path, raw: Path) -> None:
     np.testing.assert_array_equal(mask, labels(40, 50, classes=2))
 
 
+def test_scenes_may_be_named_in_any_alphabet(tmp_path: Path, raw: Path) -> None:
+    for name, other in (("北京", "one"), ("東京", "two")):
+        (raw / f"A/images/{other}.tif").rename(raw / f"A/images/{name}.tif")
+        (raw / f"A/masks/{other}.png").rename(raw / f"A/masks/{name}.png")
+
+    scenes = described(tmp_path, images="A/images/{name}.tif", masks="A/masks/{name}.png", split=None)
+
+    assert {scene.id for scene in scenes.scenes(raw, Request())} == {"北京", "東京"}
+
+
+def test_names_that_would_share_a_folder_of_tiles_are_refused(tmp_path: Path, raw: Path) -> None:
+    (raw / "A/images/two.tif").rename(raw / "A/images/on  e.tif")
+    (raw / "A/images/one.tif").rename(raw / "A/images/on e.tif")
+
+    with pytest.raises(InvalidOptions, match="Two images have the name 'A-on_e': rename one"):
+        described(tmp_path).scenes(raw, Request())
+
+
 def test_palette_masks_go_through_their_own_palette(tmp_path: Path, raw: Path) -> None:
     mask = labels(40, 50, classes=2)
     write_picture(raw / "A/masks/one.png", mask[None], dict(enumerate(COLOURS.values())))
