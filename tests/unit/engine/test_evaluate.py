@@ -48,6 +48,21 @@ def test_validation_labels_are_true_for_new_classes_and_the_teachers_where_they_
     assert {target.dtype for target in targets} == {torch.uint8}
 
 
+def test_old_classes_are_those_that_the_method_reads_from_the_scores(accelerator: Accelerator) -> None:
+    def reversed_classes(logits: Tensor) -> Tensor:
+        return 2 - logits.argmax(1)
+
+    targets = with_old_classes(
+        Says(3),
+        [batch([0, 1, 2], [0, 0, 0])],
+        nn.Identity(),
+        accelerator,
+        lambda output: reversed_classes(output.logits),
+    )
+
+    assert [target.tolist() for target in targets] == [[[[2, 1, 0]]]]
+
+
 def test_rows_of_the_matrix_are_truth_and_ignored_pixels_are_not_counted(accelerator: Accelerator) -> None:
     batches = [batch([0, 1, 2, 2], [0, 2, 2, IGNORE]), batch([1, 1], [0, 1])]
 

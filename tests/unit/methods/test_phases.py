@@ -1,6 +1,16 @@
 """By what factor a parameter is trained in a phase."""
 
+import pytest
+
+from saticl.errors import InvalidOptions
 from saticl.methods.phases import Phase
+
+
+@pytest.mark.parametrize("budget", ["max_epochs", "max_iterations"])
+def test_a_phase_of_one_is_allowed_and_of_none_is_not(budget: str) -> None:
+    assert getattr(Phase(**{budget: 1}), budget) == 1
+    with pytest.raises(InvalidOptions, match="The phase 'head' has no epochs or no iterations"):
+        Phase("head", **{budget: 0})
 
 
 def test_the_longest_fitting_beginning_gives_the_factor() -> None:

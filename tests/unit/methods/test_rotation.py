@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from saticl.losses import feature_mse
-from saticl.methods.base import Method
+from saticl.methods.base import Method, Network
 from saticl.methods.criterion import build_criterion
 from saticl.methods.finetuning import FineTuning
 from saticl.methods.mib import MiB
@@ -10,7 +10,7 @@ from saticl.methods.rotation import Rotated, draw_turn
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.transforms import Dihedral
-from saticl.types import Batch
+from saticl.types import Batch, Terms
 from tests.toy import ToySegmenter
 
 TASK = Task(("a", "b"), Protocol("toy", (("a",), ("b",))), 1)
@@ -93,6 +93,36 @@ def test_every_symmetry_but_the_identity_is_drawn(flip: bool, count: int) -> Non
 
     assert len(drawn) == count
     assert Dihedral() not in drawn
+
+
+def test_whole_angles_and_mirrors_come_from_the_given_generator() -> None:
+    options = AugOptions(fixed_angles=False, flip=True)
+
+    def drawn(seed: int) -> list[object]:
+        generator = torch.Generator().manual_seed(seed)
+        return [draw_turn(options, generator) for _ in range(30)]
+
+    torch.manual_seed(0)
+    first = drawn(3)
+    assert first == drawn(3)
+    assert first != drawn(4)
+
+
+def test_a_method_with_terms_of_its_own_sees_the_unturned_batch_and_both_networks() -> None:
+    class Own(FineTuning):
+        def terms(self, batch: Batch, student: Network, teacher: Network | None, generator: torch.Generator) -> Terms:
+            assert teacher is not None
+            new, old = student(batch.image), teacher(batch.image)
+            return {"own": (new.logits[:, 0] - old.logits[:, 0])[batch.target == 0].square().mean()}
+
+    student, teacher, batch = setting(pointwise=False)
+    own = Own(TASK, build_criterion(CEOptions()), KDOptions())
+
+    terms = Rotated(own, BOTH).terms(batch, student, teacher, torch.Generator().manual_seed(0))
+
+    expected = own.terms(batch, student, teacher, torch.Generator())["own"]
+    torch.testing.assert_close(terms["own"], expected)
+    assert set(terms) == {"own", "rotation", "rotation_kd"}
 
 
 @pytest.mark.parametrize(("factor_icl", "asked"), [(0.0, 0), (0.5, 1)])
