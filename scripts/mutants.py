@@ -33,6 +33,7 @@ ROOMS = {
     "tiles": ("saticl/tiles", "tests/unit/tiles"),
     "methods": ("saticl/methods", "tests/unit/methods", "tests/contract/test_methods.py"),
     "engine": ("saticl/engine", "tests/unit/engine"),
+    "inference": ("saticl/inference", "tests/unit/inference"),
 }
 """Room: where its modules are, then the tests that belong to it."""
 

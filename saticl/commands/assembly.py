@@ -7,8 +7,8 @@ from saticl.commands.plan import Plan
 from saticl.config import TrainConfig
 from saticl.engine import checkpoint
 from saticl.engine.evaluate import with_old_classes
-from saticl.engine.predictor import normalization
 from saticl.engine.step import Step
+from saticl.inference.predictor import normalization
 from saticl.methods import find, load
 from saticl.methods.base import Method
 from saticl.methods.criterion import balanced_weights, build_criterion, with_old_labels

@@ -7,8 +7,8 @@ from saticl.commands.prepared import Prepared, open_prepared, require_same_bands
 from saticl.commands.runs import trained_config
 from saticl.config import TestConfig, TrainConfig
 from saticl.display.console import console
-from saticl.engine.scoring import ScoredTiles
 from saticl.errors import InvalidOptions
+from saticl.inference.scoring import ScoredTiles
 from saticl.runs.folder import Finished, earlier
 from saticl.runs.trained import CONFIG_FILE
 from saticl.tiles.index import Tile

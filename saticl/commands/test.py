@@ -14,12 +14,12 @@ from saticl.config import TestConfig
 from saticl.display.console import console
 from saticl.display.figures import PanelRow, class_scores_figure, confusion_figure, display_image, panels_figure
 from saticl.display.tables import score_table
-from saticl.engine import scoring
 from saticl.engine.device import leave_together
-from saticl.engine.predictor import Predictor, scoring_accelerator
-from saticl.engine.scoring import ScoredTiles
 from saticl.errors import InvalidOptions
 from saticl.geo import raster
+from saticl.inference import scoring
+from saticl.inference.predictor import Predictor, scoring_accelerator
+from saticl.inference.scoring import ScoredTiles
 from saticl.labels import IGNORE
 from saticl.metrics.incremental import step_ranges
 from saticl.metrics.scores import score, score_groups

@@ -15,13 +15,14 @@ from saticl.config import TrainConfig
 from saticl.display.console import console, epoch_line
 from saticl.display.figures import curves_figure
 from saticl.display.tables import score_table
-from saticl.engine import checkpoint, fit, scoring
+from saticl.engine import checkpoint, fit
 from saticl.engine.device import leave_together, make_accelerator
-from saticl.engine.predictor import Predictor
-from saticl.engine.scoring import ScoredTiles
 from saticl.engine.seed import seed_everything
 from saticl.engine.step import Step
 from saticl.files import write_atomically
+from saticl.inference import scoring
+from saticl.inference.predictor import Predictor
+from saticl.inference.scoring import ScoredTiles
 from saticl.methods import find
 from saticl.metrics.scores import Scores, score, score_groups
 from saticl.runs.folder import METHOD_FILE, MODEL_FILE

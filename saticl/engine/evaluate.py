@@ -1,7 +1,7 @@
 """Predictions over a loader, counted into one confusion matrix on the device.
 
 No scores are gathered: every process counts its own tiles, each exactly once, and the matrices are added. A trained
-step is applied through `engine/predictor.py`, which stands on `outputs`.
+step is applied through `inference/predictor.py`, which stands on `outputs`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

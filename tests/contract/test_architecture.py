@@ -43,7 +43,7 @@ HOMES = {
     "shapely": {"geo"},
     "timm": {"models"},
     "inplace_abn": {"models"},
-    "accelerate": {"engine", "tracking", "commands"},
+    "accelerate": {"engine", "inference", "tracking", "commands"},
     "albumentations": {"transforms"},
     "torchvision": {"transforms"},
     "cv2": {"transforms", "tiles", "city"},

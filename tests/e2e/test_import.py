@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from saticl import cli
-from saticl.engine.predictor import Predictor
+from saticl.inference.predictor import Predictor
 from saticl.protocols import ISPRS_CLASSES
 from saticl.runs.folder import MODEL_FILE
 from saticl.runs.step import read_info

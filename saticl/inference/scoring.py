@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from saticl.engine.evaluate import Restricted, total
-from saticl.engine.predictor import Predictor
+from saticl.inference.predictor import Predictor
 from saticl.labels import Unlabelled
 from saticl.metrics.confusion import Confusion
 from saticl.metrics.labelled import Counts, add_counts, judged, where_labelled

@@ -12,11 +12,11 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch import Tensor
 
-from saticl.engine import scoring
 from saticl.engine.checkpoint import load_model, save_model
-from saticl.engine.predictor import Predictor, scoring_accelerator
-from saticl.engine.scoring import ScoredTiles
 from saticl.errors import InvalidCheckpoint, InvalidOptions, NonFiniteWeights
+from saticl.inference import scoring
+from saticl.inference.predictor import Predictor, scoring_accelerator
+from saticl.inference.scoring import ScoredTiles
 from saticl.methods.finetuning import FineTuning
 from saticl.models.segmenter import Segmenter
 from saticl.runs.folder import MODEL_FILE

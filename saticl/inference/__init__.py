@@ -1,0 +1,1 @@
+"""Trained steps at work: tiles scored, rasters of any size mapped."""
