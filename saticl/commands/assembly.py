@@ -37,7 +37,7 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
         return Segmenter(options, len(plan.bands), task.head_sizes, plan.image_size), None
     previous, before = checkpoint.load_model(plan.previous / MODEL_FILE)
     start = options.model_copy(update={"pretrained": False, "weights": None})
-    student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, plan.image_size)
+    student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, before.image_size)
     added = previous.state_dict().keys() - student.state_dict().keys()
     checkpoint.require_own_modules(before, added, plan.config.method, plan.previous)
     load(before.method).rebuild(student, task.at(task.step - 1))
@@ -56,7 +56,7 @@ def build_method(plan: Plan, device: torch.device) -> Method:
     criterion = build_criterion(config.ce, weight)
     own = own_options(config)
     kind = load(config.method, faithful=getattr(own, "faithful", False))
-    method = kind(task, with_old_labels(criterion) if plan.uses_old_labels else criterion, config.kd, own)
+    method = kind(task, with_old_labels(criterion, weight) if plan.uses_old_labels else criterion, config.kd, own)
     if task.step > 0:
         state = checkpoint.load_tensors(plan.previous / METHOD_FILE)
         method.import_state(checkpoint.on_device(state, device))

@@ -162,7 +162,7 @@ def describe(plan: Plan, precision: str, before: StepInfo | None) -> StepInfo:
         bands=bands,
         mean=statistics.mean[: len(bands)],
         std=statistics.std[: len(bands)],
-        image_size=plan.image_size,
+        image_size=plan.image_size if before is None else before.image_size,
         precision=precision,
         ground_size=manifest.ground_size if before is None else before.ground_size,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from saticl import datasets
 from saticl.display.console import console
@@ -11,7 +12,8 @@ from saticl.protocol_files import load_protocols, protocol_from_dict
 from saticl.runs.drift import far_bands
 from saticl.runs.folder import Finished
 from saticl.runs.step import StepInfo
-from saticl.tasks import Protocol, Task, find_protocol
+from saticl.tasks import Protocol as Order
+from saticl.tasks import Task, find_protocol
 from saticl.tiles.index import Tile, read_index
 from saticl.tiles.loaders import by_shape
 from saticl.tiles.manifest import Manifest
@@ -54,7 +56,7 @@ class Prepared:
         Raises:
             UnknownName: no such protocol. InvalidOptions: no such step.
         """
-        known: dict[str, Protocol] = {
+        known: dict[str, Order] = {
             key: protocol_from_dict(key, entry.model_dump()) for key, entry in self.manifest.protocols.items()
         }
         for adapter in datasets.DATASETS:
@@ -63,6 +65,18 @@ class Prepared:
         if own is not None:
             known |= load_protocols(own, self.classes, self.manifest.background)
         return Task(self.classes, find_protocol(name, known, self.classes, self.manifest.background), step)
+
+
+class Described(Protocol):
+    """Anything that lies in a folder that `prepare` wrote."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Its description."""
 
 
 def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
@@ -79,7 +93,7 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
     return Prepared(root, manifest, read_index(root))
 
 
-def require_same_bands(data: Prepared, finished: Finished) -> None:
+def require_same_bands(data: Described, finished: Finished) -> None:
     """Refuse data that the network of a step cannot read.
 
     Raises:
@@ -94,7 +108,7 @@ def require_same_bands(data: Prepared, finished: Finished) -> None:
         )
 
 
-def warn_of_drift(data: Prepared, info: StepInfo, normalization: str = "model") -> None:
+def warn_of_drift(data: Described, info: StepInfo, normalization: str = "model") -> None:
     """Print a warning if the pixels of a folder are far from those that a network is normalised for, band by band."""
     if normalization == "data":
         return
@@ -109,7 +123,7 @@ def warn_of_drift(data: Prepared, info: StepInfo, normalization: str = "model") 
         )
 
 
-def warn_of_resolution(data: Prepared, info: StepInfo) -> None:
+def warn_of_resolution(data: Described, info: StepInfo) -> None:
     """Print a warning if a pixel of a folder covers more or less ground than those that a network was trained on."""
     ours, theirs = data.manifest.ground_size, info.ground_size
     if ours and theirs and not 1 / FAR_RESOLUTION <= ours / theirs <= FAR_RESOLUTION:

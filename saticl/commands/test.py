@@ -8,8 +8,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from saticl.commands.overview import show_restricted, write_overview
-from saticl.commands.prepared import Prepared, warn_of_drift, warn_of_resolution
-from saticl.commands.scored import scored_folders, scored_on
+from saticl.commands.prepared import warn_of_drift, warn_of_resolution
+from saticl.commands.scored import require_scorable, scored_folders, warn_of_unlabelled
 from saticl.config import TestConfig
 from saticl.display.console import console
 from saticl.display.figures import PanelRow, class_scores_figure, confusion_figure, display_image, panels_figure
@@ -37,7 +37,7 @@ class Scoring:
     config: TestConfig
     finished: Finished
     predictor: Predictor
-    on: list[ScoredTiles]
+    on: Sequence[ScoredTiles]
     keeps: bool
     """Whether the results are written into the step's folder: not into that of another run."""
 
@@ -64,6 +64,10 @@ def test(config: TestConfig) -> None:
     joint = None if config.joint is None else find_joint(config.joint, steps[-1].info)
     accelerator = scoring_accelerator()
     folders = scored_folders(config, steps[-1], accelerator.is_main_process)
+    for finished in (*steps, *([] if joint is None else [joint])):
+        require_scorable(finished, folders, is_one_of_many=len(steps) > 1)
+    if accelerator.is_main_process:
+        warn(steps[-1], folders)
     tested = [test_step(open_step(config, finished, folders, accelerator)) for finished in steps]
     beside = None if joint is None else count(open_step(config, joint, folders, accelerator))
     if accelerator.is_main_process and config.restricted:
@@ -73,21 +77,24 @@ def test(config: TestConfig) -> None:
     leave_together(accelerator)
 
 
+def warn(last: Finished, folders: Sequence[ScoredTiles]) -> None:
+    """Print what may make scores low, or leaves them unknown."""
+    for on in folders:
+        warn_of_drift(on, last.info)
+        warn_of_resolution(on, last.info)
+    warn_of_unlabelled(last, folders)
+
+
 def open_step(
-    config: TestConfig, finished: Finished, folders: Sequence[Prepared], accelerator: Accelerator
+    config: TestConfig, finished: Finished, folders: Sequence[ScoredTiles], accelerator: Accelerator
 ) -> Scoring:
     """A finished step, and the tiles that it is scored on.
 
     Raises:
-        SaticlError: see `scored_on`; or weights that cannot be used.
+        SaticlError: weights that cannot be used.
     """
-    on = scored_on(config, finished, folders)
-    if accelerator.is_main_process:
-        for data in folders:
-            warn_of_drift(data, finished.info)
-            warn_of_resolution(data, finished.info)
     own = finished.folder.parent.resolve() == config.run.resolve() or is_finished(config.run)
-    return Scoring(config, finished, Predictor.open(finished.folder, accelerator), on, own)
+    return Scoring(config, finished, Predictor.open(finished.folder, accelerator), folders, own)
 
 
 def test_step(scoring_of: Scoring) -> Tested:

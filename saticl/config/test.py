@@ -34,10 +34,10 @@ class TestConfig(FrozenOptions):
         description="folder that `prepare` wrote, on which all steps are scored (default: every folder that a step of "
         "the run was trained on)",
     )
-    unlabelled: Unlabelled = Field(
-        "background",
+    unlabelled: Unlabelled | None = Field(
+        None,
         description="pixels where no class was drawn. background: they show no class that the folder labels; ignore: "
-        "they are not scored",
+        "they are not scored (default: as in the training on that folder)",
     )
     split: Literal["test", "val"] = Field("test", description="tiles to score")
     batch_size: Count = Field(8, description="tiles per batch, in every process")

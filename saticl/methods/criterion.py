@@ -29,12 +29,13 @@ def build_criterion(options: CEOptions, weight: Tensor | None = None) -> Criteri
             return partial(cross_entropy, weight=weight)
 
 
-def with_old_labels(criterion: Criterion) -> Criterion:
+def with_old_labels(criterion: Criterion, weight: Tensor | None = None) -> Criterion:
     """The loss for labels in which some old classes are named.
 
     Where background and old classes are seen as one, a pixel labelled as one of the old classes still counts with the
-    probability of that class. Both parts are means that count with their share of the labelled pixels, so that without
-    such labels nothing changes.
+    probability of that class. The loss is taken of these pixels and of all others, and both parts count with the sum
+    of the weights of their pixels (`weight` [K], that of the criterion; None: 1). For cross entropy and focal loss,
+    which are means over pixels, this is the mean over all; without such labels nothing changes.
     """
 
     def of(logits: Logits, target: Labels, num_old: int = 1) -> Scalar:
@@ -42,11 +43,19 @@ def with_old_labels(criterion: Criterion) -> Criterion:
             return criterion(logits, target)
         is_old = (target > BACKGROUND) & (target < num_old)
         hidden = criterion(logits, target.masked_fill(is_old, IGNORE), num_old)
-        share = is_old.sum().to(hidden.dtype) / (target != IGNORE).sum().clamp(min=1)
         named = criterion(logits, target.masked_fill(~is_old, IGNORE))
+        counted = _weight_of_pixels(target, weight).to(hidden.dtype)
+        total = counted.sum()
+        share = counted.where(is_old, 0).sum() / total.where(total > 0, 1)
         return (1 - share) * hidden + share * named
 
     return of
+
+
+def _weight_of_pixels(target: Labels, weight: Tensor | None) -> Tensor:
+    """What every pixel [B, H, W] counts: the weight of its label, 0 where it is ignored."""
+    labelled = target != IGNORE
+    return labelled.float() if weight is None else weight[target.long().where(labelled, 0)].where(labelled, 0)
 
 
 def balanced_weights(tiles: Sequence[Tile], task: Task, table: Table) -> Tensor:

@@ -41,7 +41,7 @@ class StepInfo(FrozenOptions):
     """Per band: what every step of the run subtracts. Later steps take it from the first."""
     std: tuple[float, ...]
     image_size: int
-    """Side of the training views, which some encoders are built for."""
+    """Side of the training views of step 0, which some encoders are built for."""
     ground_size: float | None = None
     """Metres of ground per pixel of the images that step 0 was trained on; None: not known."""
     precision: str

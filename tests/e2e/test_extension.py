@@ -106,6 +106,32 @@ def test_all_steps_of_a_run_are_scored_on_the_same_folders(world: Path, run: Pat
     assert [row["support"] > 0 for row in whole["classes"]] == [True] * 4
 
 
+def test_a_step_of_which_no_folder_has_labels_stays_unknown_beside_the_others(world: Path, run: Path) -> None:
+    done("train", "--extend", run / "step-0", "--data-root", world / "car", "--add=car", *REST)
+
+    text = done("test", "--run", run, "--task.step=all", "--num-workers=0", "--panels=0", "--data-root", world / "car")
+
+    assert f"{world}/carhasnolabelsofbuilding,tree:notscored" in text.replace(" ", "")
+    supports = [
+        [row["support"] for row in json.loads((run / f"step-{step}/scores.json").read_text())["test"]["classes"]]
+        for step in (0, 1)
+    ]
+    assert sum(supports[0]) == 0
+    assert supports[1][:3] == [0, 0, 0] < supports[1][3:]
+
+
+def test_an_encoder_that_was_built_for_a_size_learns_from_tiles_of_another(world: Path, tmp_path: Path) -> None:
+    write_prepared(tmp_path / "larger", size=80)
+    options = [word for word in SMALL if "encoder" not in word] + ["--model.encoder=test_vit"]
+    output = ["--output-folder", tmp_path / "runs", "--name=run"]
+    done("train", "--data-root", world / "first", *output, *options)
+    step = tmp_path / "runs/first_year/offline/run/step-0"
+
+    done("train", "--extend", step, "--data-root", tmp_path / "larger", "--add=car", *REST)
+
+    assert info(step.parent, 1).image_size == info(step.parent, 0).image_size == 64
+
+
 def test_a_folder_that_is_gone_is_said_and_left_out(world: Path, run: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(world / "car", tmp_path / "car"))
     done("train", "--extend", run / "step-0", "--data-root", moved, "--add=car", *REST)

@@ -1,5 +1,6 @@
 """The supervised loss that options ask for, and class weights from pixel counts."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -88,6 +89,27 @@ def test_labels_of_old_classes_count_with_their_own_probability() -> None:
         labelled += 1
     assert float(loss) == pytest.approx(total / labelled, rel=1e-12)
     assert criterion(logits, target) == cross_entropy(logits, target)
+
+
+@pytest.mark.parametrize(("options", "gamma"), [({"name": "ce"}, 0.0), ({"name": "focal", "gamma": 2.0}, 2.0)])
+def test_weights_of_classes_reach_labels_of_old_classes(options: dict[str, object], gamma: float) -> None:
+    torch.manual_seed(4)
+    logits = torch.randn(1, 4, 10, 10, dtype=torch.float64)
+    target = torch.zeros(1, 10, 10, dtype=torch.long)
+    target[0, 0, :4] = torch.tensor([1, 2, 3, IGNORE])
+    weight = torch.tensor([0.9, 10.0, 5.0, 2.0], dtype=torch.float64)
+
+    loss = with_old_labels(build_criterion(CEOptions.model_validate(options), weight), weight)(logits, target, 3)
+
+    q = logits.softmax(1)[0]
+    total = weights = 0.0
+    for row, col in torch.cartesian_prod(torch.arange(10), torch.arange(10)).tolist():
+        label = int(target[0, row, col])
+        if label != IGNORE:
+            chance = float(q[:3, row, col].sum() if label == 0 else q[label, row, col])
+            total += float(weight[label]) * (1 - chance) ** gamma * -math.log(chance)
+            weights += float(weight[label])
+    assert float(loss) == pytest.approx(total / weights, rel=1e-9)
 
 
 def test_nothing_changes_without_labels_of_old_classes() -> None:
