@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def folder_name(name: str) -> str:
+    """The name, if it can be that of one folder; raises ValueError for slashes, parents, and hidden folders."""
+    if not name or name.startswith(".") or any(mark in name for mark in "/\\\0"):
+        raise ValueError(f"{name!r} becomes the name of a folder: write it without slashes and without a dot in front")
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(folder_name)]
+"""What becomes one folder below others."""
 
 
 class FrozenOptions(BaseModel):

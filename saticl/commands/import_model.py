@@ -50,6 +50,9 @@ def import_model(config: ImportConfig) -> None:
         _require_free(folder)
         write_atomically(folder / CONFIG_FILE, _as_trained(config, info).to_yaml())
         checkpoint.save_model(folder / MODEL_FILE, segmenter.state_dict(), info)
+    except BaseException:
+        (folder / CONFIG_FILE).unlink(missing_ok=True)  # options without a model would look like a step in training
+        raise
     finally:
         lock.release()
     console.print(_summary(config, info, segmenter))

@@ -1,5 +1,6 @@
 """Everything about one step that is known before a network is built."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,22 @@ class Plan:
                 "crops are."
             )
         return size
+
+
+def make_plans(stages: Sequence[Stage]) -> list[Plan]:
+    """The plans of all steps, before the first one is trained.
+
+    Raises:
+        SaticlError: as `make_plan`. InvalidOptions: folders of steps hold other bands.
+    """
+    plans = [make_plan(stage) for stage in stages]
+    for plan in plans[1:]:
+        if plan.bands != plans[0].bands:
+            raise InvalidOptions(
+                f"{plan.data.root} holds the bands {', '.join(plan.bands)}, but {plans[0].data.root} "
+                f"{', '.join(plans[0].bands)}: all steps read the same bands, in the same order."
+            )
+    return plans
 
 
 def make_plan(stage: Stage) -> Plan:

@@ -1,19 +1,18 @@
 """What the options say of a run: where it goes, whether a step of it may be trained, what it was trained with."""
 
+import filecmp
 from pathlib import Path
 
 from saticl.config import TrainConfig
 from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.methods import find
-from saticl.runs.folder import is_finished
+from saticl.runs.folder import MODEL_FILE, is_finished
 from saticl.runs.trained import CONFIG_FILE, dotted, read_options
+from saticl.tiles.manifest import MANIFEST
 
 CHANGEABLE = {
     "comment",
-    "data_root",
-    "extend",
     "output_folder",
-    "task.step_checkpoint",
     "trainer.resume",
     "trainer.num_workers",
     "trainer.max_epochs",
@@ -24,6 +23,10 @@ CHANGEABLE = {
     "tracking.experiment",
 }
 """Options that may differ between the two halves of an interrupted step."""
+
+
+MOVABLE = {"data_root": MANIFEST, "extend": MODEL_FILE, "task.step_checkpoint": MODEL_FILE}
+"""Folders that may lie elsewhere by now, with the file by which they are recognised."""
 
 
 def run_folder(config: TrainConfig, dataset: str) -> Path:
@@ -47,12 +50,22 @@ def already_finished(folder: Path, config: TrainConfig) -> bool:
         )
     before = dotted(trained_config(folder).model_dump())
     for name, value in dotted(config.model_dump()).items():
-        if name not in CHANGEABLE and before[name] != value:
+        if name in CHANGEABLE or before[name] == value:
+            continue
+        if name not in MOVABLE or not _has_moved(before[name], value, MOVABLE[name]):
             raise InvalidOptions(
                 f"{folder} was started with {name} = {before[name]}, not {value}: "
                 "resume with the same options, or give another --name."
             )
     return is_finished(folder)
+
+
+def _has_moved(before: object, now: object, known_by: str) -> bool:
+    """Whether two folders are one: the first is gone, or the file that both are known by has the same content."""
+    if before is None or now is None:
+        return False
+    old, new = Path(str(before)) / known_by, Path(str(now)) / known_by
+    return not old.is_file() or (new.is_file() and filecmp.cmp(old, new, shallow=False))
 
 
 def trained_config(folder: Path) -> TrainConfig:

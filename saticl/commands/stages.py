@@ -16,6 +16,7 @@ from saticl.protocol_files import read_protocols
 from saticl.runs.folder import MODEL_FILE, Finished
 from saticl.runs.step import read_info
 from saticl.tasks import Protocol, Task
+from saticl.tiles.manifest import MANIFEST, Manifest
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,21 @@ def _of_protocol(config: TrainConfig) -> list[Stage]:
     if config.add:
         raise InvalidOptions("--add names new classes for --extend: add --extend and the folder of a trained step.")
     if options.protocols is not None:
-        own = read_protocols(options.protocols).get(options.name)
+        own = _with_background(options.protocols, options.name)
         if own is not None and own.folders:
             return [_with_folder(config, own, step, options.protocols.stem) for step in _steps(config, own)]
     data = open_prepared(_data_root(config), config.dataset)
     first = data.task(options.name, 0, options.protocols)
     return [_stage(config, data, first.at(step), data.manifest.dataset) for step in _steps(config, first.protocol)]
+
+
+def _with_background(path: Path, name: str) -> Protocol | None:
+    """The protocol of that name in a file; where it says no background, that of the first folder that is there."""
+    own = read_protocols(path).get(name)
+    for folder in () if own is None else own.folders:
+        if (folder / MANIFEST).is_file():
+            return read_protocols(path, Manifest.load(folder).background)[name]
+    return own
 
 
 def _steps(config: TrainConfig, protocol: Protocol) -> list[int]:
@@ -101,6 +111,16 @@ def _extension(config: TrainConfig, place: Path) -> Stage:
         raise InvalidOptions(
             f"--extend {place} makes step {info.step + 1} of the task {info.protocol_name}, with the classes of "
             "--add: leave out --task.name and --task.step."
+        )
+    if config.in_channels not in (None, len(info.bands)):
+        raise InvalidOptions(
+            f"The model in {before.folder} reads {len(info.bands)} bands ({', '.join(info.bands)}): leave out "
+            "--in-channels."
+        )
+    if config.name is None and config.output_folder != TrainConfig().output_folder:
+        raise InvalidOptions(
+            f"Without --name, the next step is written beside {before.folder}: leave out --output-folder "
+            f"{config.output_folder}, or add --name."
         )
     data = open_prepared(_data_root(config), config.dataset)
     require_same_bands(data, before)

@@ -7,10 +7,10 @@ from rich.table import Table
 
 from saticl.commands.assembly import build_step
 from saticl.commands.claim import claimed
-from saticl.commands.plan import Plan, describe, make_plan, previous_info, warn_of_validation
+from saticl.commands.plan import Plan, describe, make_plans, previous_info, warn_of_validation
 from saticl.commands.prepared import warn_of_drift, warn_of_resolution
 from saticl.commands.runs import already_finished
-from saticl.commands.stages import Stage, stages
+from saticl.commands.stages import stages
 from saticl.config import TrainConfig
 from saticl.display.console import console, epoch_line
 from saticl.display.figures import curves_figure
@@ -40,18 +40,17 @@ def train(config: TrainConfig) -> None:
     Raises:
         SaticlError: anything the user can correct; nothing is written before the options are known to be right.
     """
-    steps = stages(config)
+    plans = make_plans(stages(config))
     accelerator = make_accelerator(config.trainer, config.model)
-    for stage in steps:
-        train_step(stage, accelerator)
+    for plan in plans:
+        train_step(plan, accelerator)
         accelerator.free_memory()
     leave_together(accelerator)
 
 
-def train_step(stage: Stage, accelerator: Accelerator) -> None:
+def train_step(plan: Plan, accelerator: Accelerator) -> None:
     """Train one step from the previous one's folder and leave a finished folder behind."""
-    config, task = stage.config, stage.task
-    plan = make_plan(stage)
+    config, task = plan.config, plan.task
     if already_finished(plan.folder, config):
         say(accelerator, f"step {task.step} is finished already: {plan.folder}")
         return

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from saticl.options import (
     Count,
+    FolderName,
     FrozenOptions,
 )
 
@@ -42,11 +43,13 @@ class ImportConfig(FrozenOptions):
     )
     std: str | None = Field(None, description="and by what they were then divided, per band, with commas")
     image_size: Count = Field(512, description="side of the images it was trained with, for encoders that need it")
-    dataset: str = Field("imported", description="name of the dataset, as the folder that `prepare` writes has it")
+    dataset: FolderName = Field(
+        "imported", description="name of the dataset, as the folder that `prepare` writes has it"
+    )
     data_root: Path | None = Field(
         None, description="folder that `prepare` wrote, on which `test` scores the model unless it is told another"
     )
-    name: str | None = Field(None, description="name of the run (default: the name of the file)")
+    name: FolderName | None = Field(None, description="name of the run (default: the name of the file)")
     output_folder: Path = Field(
         Path("outputs"), description="folder of all runs; this one goes to <dataset>/offline/<name>/step-0 below it"
     )

@@ -20,6 +20,7 @@ from saticl.options import (
     AugOptions,
     CEOptions,
     Count,
+    FolderName,
     FrozenOptions,
     KDOptions,
     ModelOptions,
@@ -66,7 +67,7 @@ class TrainConfig(FrozenOptions):
     )
     dataset: str | None = Field(None, description="name of the expected dataset; a folder with another one is refused")
     method: str = Field("mib", description="learning method, see `list methods`, or your own as package.module:Class")
-    name: str | None = Field(None, description="name of the run (default: the method's)")
+    name: FolderName | None = Field(None, description="name of the run (default: the method's)")
     output_folder: Path = Field(
         Path("outputs"), description="folder of all runs; this one goes to <dataset>/<task>/<name>/step-N below it"
     )

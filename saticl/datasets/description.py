@@ -54,6 +54,7 @@ from saticl.datasets.labelling import (
 )
 from saticl.geo.palette import distinct_colours
 from saticl.labels import MAX_CLASSES, Colour
+from saticl.options import folder_name
 from saticl.protocol_files import inherited
 from saticl.tasks import OFFLINE, TAKEN, Protocol, offline
 from saticl.views import Views
@@ -135,14 +136,14 @@ class Description(Part):
     @classmethod
     def _names_a_folder(cls, name: str | None) -> str | None:
         if name is not None:
-            _check_folder_name(name)
+            folder_name(name)
         return name
 
     @field_validator("protocols")
     @classmethod
     def _name_folders(cls, protocols: dict[str, ProtocolPart]) -> dict[str, ProtocolPart]:
         for name in protocols:
-            _check_folder_name(name)
+            folder_name(name)
         if OFFLINE in protocols:
             raise ValueError(TAKEN)
         return protocols
@@ -232,9 +233,3 @@ def placeholders(pattern: str) -> tuple[str, ...]:
 def _is_drawn(content: dict[str, Any]) -> bool:
     """Whether labels are drawn class by class, so that classes need no colour or number."""
     return "polygons" in content or isinstance(content.get("masks"), dict)
-
-
-def _check_folder_name(name: str) -> None:
-    """Runs are written to <output>/<dataset>/<task>."""
-    if name in ("", ".", "..") or "/" in name or "\\" in name:
-        raise ValueError(f"{name!r} becomes the name of a folder: write it without slashes")

@@ -128,7 +128,11 @@ def _sentences(error: ValidationError, known: Tree, chosen: Mapping[Path, Settin
             yield detail["msg"].removeprefix("Value error, ")
         elif leaf.path not in told:
             told.add(leaf.path)
-            yield _sentence(leaf, chosen.get(leaf.path), detail["input"])
+            setting = chosen.get(leaf.path)
+            if setting is not None and detail["type"] == "value_error":  # a rule of the option says what is wrong
+                yield f"{setting.source} cannot be used: {detail['msg'].removeprefix('Value error, ')}."
+            else:
+                yield _sentence(leaf, setting, detail["input"])
 
 
 def _sentence(leaf: Leaf, setting: Setting | None, found: object) -> str:

@@ -70,20 +70,23 @@ def group_means(iou: Floats, head_sizes: Sequence[int]) -> list[float]:
     return [mean(iou[group.start : group.stop]) for group in step_ranges(head_sizes)]
 
 
-def over_steps(iou: Sequence[ArrayLike], head_sizes: Sequence[int]) -> OverSteps:
+def over_steps(iou: Sequence[ArrayLike], head_sizes: Sequence[int], knows_background: bool = True) -> OverSteps:
     """Scores over all steps of a run.
 
     Args:
         iou: of the steps 0..T in order, by output index (background first), as of `true_iou`; the one after step t
             has the length 1 + |K0| + ... + |Kt|.
         head_sizes: output indices that each step has added, (1 + |K0|, |K1|, ..., |KT|).
+        knows_background: whether the truth says after every step where the background is; else what is counted with
+            it is NaN.
     """
     steps = [np.asarray(values, dtype=np.float64) for values in iou]
     by_step = np.array([group_means(values, head_sizes) for values in steps])
     of_all = np.array([mean(values[1:]) for values in steps])
-    with_background = np.array([mean(values) for values in steps])
+    with_background = np.array([mean(values) if knows_background else np.nan for values in steps])
     last, first = steps[-1], head_sizes[0]
-    base, base_with_background, added = mean(last[1:first]), mean(last[:first]), mean(last[first:])
+    base, added = mean(last[1:first]), mean(last[first:])
+    base_with_background = mean(last[:first]) if knows_background else float("nan")
     lost = forgetting(by_step)
     summary = {
         "final": float(of_all[-1]),

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from saticl.files import Json, to_json
+from saticl.labels import BACKGROUND
 
 MEASURES = ("iou", "f1", "f1_micro")
 """What is known of a group of classes: mean IoU, macro F1, micro F1."""
@@ -47,7 +48,10 @@ class GroupScores(NamedTuple):
     f1: float
     """Macro F1: mean over the same classes."""
     f1_micro: float
-    """F1 of all pixels of the group counted together; over all classes it is the accuracy."""
+    """F1 of all pixels of the group counted together; over all classes, where all are labelled, it is the accuracy."""
+
+
+UNKNOWN = GroupScores(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -112,19 +116,31 @@ def class_scores(matrix: ArrayLike) -> ClassScores:
 def score(matrix: ArrayLike, names: Sequence[str], groups: Mapping[str, Sequence[int]]) -> Scores:
     """Score a confusion matrix [K, K] or [K + 1, K], rows truth.
 
+    With the further row of `metrics/labelled.py` it is not known where the background is: its group, and those with
+    it, are then NaN.
+
     Args:
         matrix: pixel counts by truth and prediction.
         names: the class of each output index.
         groups: output indices by group, as of `score_groups`; a group may be empty, its scores are then NaN.
     """
     counts = np.asarray(matrix, dtype=np.int64)
-    classes = class_scores(counts)
+    classes, unknown = class_scores(counts), BACKGROUND if is_partial(counts) else None
     return Scores(
         names=tuple(names),
         classes=classes,
-        groups={name: _group_scores(counts, classes, indices) for name, indices in groups.items()},
+        groups={
+            name: UNKNOWN if unknown in indices else _group_scores(counts, classes, indices)
+            for name, indices in groups.items()
+        },
         accuracy=_share(int(counts.trace()), int(_true(counts).sum())),
     )
+
+
+def is_partial(matrix: ArrayLike) -> bool:
+    """Whether counts have the further row of `metrics/labelled.py`: of some pixels only is known what they are not."""
+    counts = np.asarray(matrix)
+    return bool(len(counts) > counts.shape[1])
 
 
 def score_groups(head_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:

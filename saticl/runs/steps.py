@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from saticl.metrics.incremental import AgainstJoint, group_means, mean, over_steps, true_iou
+from saticl.metrics.scores import is_partial
 from saticl.runs.joint import compare
 from saticl.runs.records import Number, Record, read_record, write_record
 from saticl.runs.scores import ScoredSplit, Unseen
@@ -85,7 +86,9 @@ def summarize(
         InvalidOptions: the joint run was scored on other pixels.
     """
     last = tested[-1]
-    run = over_steps([true_iou(one.matrix) for one in tested], last.task.head_sizes) if is_whole(tested) else None
+    knows_background = not any(is_partial(one.matrix) for one in tested)
+    iou = [true_iou(one.matrix) for one in tested]
+    run = over_steps(iou, last.task.head_sizes, knows_background) if is_whole(tested) else None
     beside = compare(run, last, joint) if run is not None and joint is not None else None
     return StepsRecord(
         split=split,

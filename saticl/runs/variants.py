@@ -4,7 +4,7 @@ A variant is everything about a run but its seed: the data, the protocol, the op
 bookkeeping does not count: two runs with another name, output folder or number of loader processes are one variant.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -32,8 +32,11 @@ BOOKKEEPING = frozenset(
         "tracking.experiment",
     }
 )
-"""Options that change nothing, or that the facts of a checkpoint say better: `dataset` is a check of the data, and the
+"""Options that change nothing, or that the facts of a checkpoint say better: `dataset` is a check of the data, the
 protocol counts by its classes and not by the file that names them."""
+
+PREVIOUS = frozenset({"extend", "task.step_checkpoint"})
+"""Options that name the previous step; where it is found, it counts itself and not by its folder."""
 
 FACTS = ("dataset", "classes", "groups", "background", "bands", "mean", "std", "image_size", "precision")
 """What a checkpoint knows and its options do not say."""
@@ -84,7 +87,8 @@ def open_run(folder: Path) -> TrainedRun:
     for one in find_steps(folder, "all"):
         options = dotted(read_options(one.folder))
         seeds.append(options.pop(SEED, None))
-        known = {**_options_that_count(options), **_facts(one.info)}
+        left_out = BOOKKEEPING if one.previous is None else BOOKKEEPING | PREVIOUS
+        known = {**_options_that_count(options, left_out), **_facts(one.info)}
         settings |= {f"step {one.step}: {name}": value for name, value in known.items()}
     return TrainedRun(folder, tuple(seeds), settings)
 
@@ -141,9 +145,9 @@ def _variant(group: Sequence[TrainedRun]) -> Variant:
     return Variant(kept, tuple(run for run in group if first[run.seeds] is not run))
 
 
-def _options_that_count(options: Mapping[str, object]) -> dict[str, object]:
-    """Without bookkeeping; the folder of the tiles counts by where it is, not by how it was typed."""
-    counting = {name: value for name, value in options.items() if name not in BOOKKEEPING}
+def _options_that_count(options: Mapping[str, object], left_out: Set[str]) -> dict[str, object]:
+    """Without those that are left out; the folder of the tiles counts by where it is, not by how it was typed."""
+    counting = {name: value for name, value in options.items() if name not in left_out}
     if isinstance(root := counting.get("data_root"), str):
         counting["data_root"] = str(Path(root).resolve())
     return counting

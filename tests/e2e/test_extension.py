@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from saticl import cli
 from saticl.runs.folder import find_steps
 from saticl.runs.step import StepInfo, read_info
+from saticl.tiles.index import read_index, write_index
 from tests.prepared import write_prepared, write_relabelled
 
 SMALL = [
@@ -221,6 +223,9 @@ def test_another_ground_resolution_is_said(world: Path, run: Path, tmp_path: Pat
         ("car", ["--add=car", "--task.step-checkpoint=x"], "leave out --task.step-checkpoint"),
         ("car", ["--add=car", "--model.encoder=resnet18"], "holds a network with --model.encoder test_resnet"),
         ("car", ["--add=car", "--dataset=potsdam"], "but 'potsdam' is expected"),
+        ("car", ["--add=car", "--in-channels=2"], "reads 3 bands (red, green, blue): leave out --in-channels"),
+        ("car", ["--add=car", "--output-folder=elsewhere"], "leave out --output-folder elsewhere, or add --name"),
+        ("car", ["--add=car", "--name=../up"], "'../up' becomes the name of a folder: write it without slashes"),
     ],
 )
 def test_what_cannot_be_extended_is_one_sentence(
@@ -281,6 +286,38 @@ def test_a_protocol_may_have_a_folder_per_step(world: Path, tmp_path: Path) -> N
     file.write_text(f"two: {{steps: [[building], [car]], folders: [{world}/first, {world}/first]}}\n")
     code, text = invoke(*words, "--task.step=1", "--name=other", *SMALL)
     assert (code, "There is no class 'car' in" in text) == (2, True)
+
+
+def test_a_protocol_with_folders_takes_the_background_of_the_first(world: Path, tmp_path: Path) -> None:
+    first = Path(shutil.copytree(world / "first", tmp_path / "first"))
+    content = json.loads((first / "dataset.json").read_text())
+    (first / "dataset.json").write_text(json.dumps({**content, "background": "tree"}))
+    (tmp_path / "areas.yaml").write_text(f"two: {{steps: [[building], [car]], folders: [first, {world}/car]}}\n")
+    words = ["train", "--task.protocols", tmp_path / "areas.yaml", "--task.name=two", "--task.step=0", "--name=run"]
+
+    done(*words, "--output-folder", tmp_path / "runs", *SMALL)
+
+    assert info(tmp_path / "runs/areas/two/run", 0).background == "tree"
+
+
+@pytest.mark.parametrize("wrong", ["pixels", "bands"])
+def test_all_steps_are_planned_before_the_first_is_trained(wrong: str, world: Path, tmp_path: Path) -> None:
+    second = Path(shutil.copytree(world / "car", tmp_path / "second"))
+    if wrong == "pixels":
+        write_index(second, [replace(tile, counts=(0,)) for tile in read_index(second)])
+        sentence = "holds a class of step 1 of the task 'two' (car)"
+    else:
+        content = json.loads((second / "dataset.json").read_text())
+        (second / "dataset.json").write_text(json.dumps({**content, "bands": ["nir", "red", "green"]}))
+        sentence = f"{second} holds the bands nir, red, green, but {world}/first red, green, blue: all steps read"
+    (tmp_path / "areas.yaml").write_text(f"two: {{steps: [[tree], [car]], folders: [{world}/first, second]}}\n")
+    words = ["train", "--task.protocols", tmp_path / "areas.yaml", "--task.name=two", "--task.step=all", "--name=run"]
+
+    code, text = invoke(*words, "--output-folder", tmp_path / "runs", *SMALL)
+
+    assert code == 2
+    assert sentence in text
+    assert not (tmp_path / "runs").exists()
 
 
 def test_unlabelled_pixels_are_background_or_not_known(world: Path, run: Path) -> None:

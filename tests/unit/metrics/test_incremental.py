@@ -284,3 +284,17 @@ def test_a_joint_run_that_knows_nothing_gives_no_share() -> None:
 
     assert math.isnan(beside.summary["relative_gap"])
     assert beside.summary["gap"] == pytest.approx(-0.3)
+
+
+def test_without_knowing_the_background_only_what_includes_it_is_not_a_number() -> None:
+    iou = [[0.5, 0.6, 0.7], [0.4, 0.5, 0.6, 0.7]]
+
+    known, unknown = over_steps(iou, (3, 1)), over_steps(iou, (3, 1), knows_background=False)
+
+    assert {name for name, value in unknown.summary.items() if np.isnan(value)} == {
+        name for name in known.summary if name.endswith("with_background")
+    }
+    assert {name: known.summary[name] for name in ("base", "final")} == pytest.approx({"base": 0.55, "final": 0.6})
+    assert unknown.summary["harmonic"] == known.summary["harmonic"]
+    assert np.isnan(unknown.all_with_background).all()
+    assert known.all_with_background == pytest.approx([0.6, 0.55])

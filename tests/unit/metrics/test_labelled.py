@@ -69,3 +69,16 @@ def test_pictures_ignore_what_the_counts_leave_out(labelled: set[int], seed: int
     else:
         np.testing.assert_array_equal(counts[1:NUM_CLASSES], shown[1:])
         np.testing.assert_array_equal(counts[NUM_CLASSES], shown[0])
+
+
+def test_what_includes_a_background_of_which_little_is_known_is_not_a_number() -> None:
+    groups = score_groups((2, 2))
+
+    partial = score(where_labelled(MATRIX, (1, 3)), ("background", "a", "b", "c"), groups).values()
+    whole = score(MATRIX, ("background", "a", "b", "c"), groups).values()
+
+    unknown = {name for name, value in partial.items() if np.isnan(value)}
+    assert {name.split(".")[0] for name in unknown} == {
+        "background", "old_with_background", "base_with_background", "all_with_background"
+    }  # fmt: skip
+    assert not any(np.isnan(value) for value in whole.values())

@@ -38,6 +38,16 @@ def test_runs_with_other_seeds_and_bookkeeping_are_one_variant(tmp_path: Path) -
     assert not differ_by_seed_only([first, first])
 
 
+def test_the_previous_step_counts_by_what_it_is_and_not_by_its_folder(tmp_path: Path) -> None:
+    for name, rate in (("a", 0.1), ("b", 0.1), ("c", 0.2)):
+        first = write_step(tmp_path / name / "first", info(0), optimizer={"lr": rate})
+        write_step(tmp_path / name / "next", info(1), extend=str(first), seed=ord(name))
+    same, other, different = (open_run(tmp_path / name / "next") for name in "abc")
+
+    assert differences([same, other]) == {}
+    assert differences([same, different]) == {"step 0: optimizer.lr": (0.1, 0.2)}
+
+
 @pytest.mark.parametrize(
     ("options", "about", "name"),
     [
