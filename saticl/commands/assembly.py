@@ -4,10 +4,12 @@ import torch
 from accelerate import Accelerator
 
 from saticl.commands.plan import Plan
+from saticl.commands.runs import is_same_folder
 from saticl.config import TrainConfig
 from saticl.engine import checkpoint
 from saticl.engine.evaluate import with_old_classes
 from saticl.engine.step import Step
+from saticl.errors import InvalidOptions
 from saticl.inference.predictor import normalization
 from saticl.methods import find, load
 from saticl.methods.base import Method
@@ -18,10 +20,12 @@ from saticl.models.teacher import Teacher
 from saticl.options import FrozenOptions
 from saticl.runs.folder import JOURNAL_FILE, METHOD_FILE, MODEL_FILE
 from saticl.runs.journal import Journal
-from saticl.runs.memory import read_memory, replayed
+from saticl.runs.memory import Kept, read_memory, replayed
 from saticl.runs.step import StepInfo, read_info
+from saticl.runs.trained import read_options
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.loaders import EvaluationLoader, TrainingLoader, evaluation_loader, training_loader
+from saticl.tiles.manifest import MANIFEST
 from saticl.tiles.sampling import balanced_shares
 from saticl.transforms.augment import Augment
 
@@ -87,7 +91,7 @@ def build_loaders(
         maps=method.maps,
     )
     table, root, manifest = plan.table, data.root, data.manifest
-    kept = read_memory(plan.previous) if plan.task.step > 0 else ()
+    kept = replayable(plan)
     old_tiles, old_tables = replayed(kept, data.tiles, plan.task)
     training = TileDataset(
         root,
@@ -109,6 +113,22 @@ def build_loaders(
         training_loader(training, size, workers, config.seed, rank, world, shares),
         evaluation_loader(validation, size, workers, rank, world),
     )
+
+
+def replayable(plan: Plan) -> tuple[Kept, ...]:
+    """The tiles that earlier steps have kept.
+
+    Raises:
+        InvalidOptions: they lie in another folder than this step's.
+    """
+    kept = read_memory(plan.previous) if plan.task.step > 0 else ()
+    before = read_options(plan.previous).get("data_root") if kept else None
+    if before is not None and not is_same_folder(before, plan.data.root, MANIFEST):
+        raise InvalidOptions(
+            f"The previous step has kept tiles of {before}, but this step reads {plan.data.root}: tiles of another "
+            "folder cannot be replayed. Train with a method that keeps no tiles."
+        )
+    return kept
 
 
 def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> Step:

@@ -52,7 +52,7 @@ def already_finished(folder: Path, config: TrainConfig) -> bool:
     for name, value in dotted(config.model_dump()).items():
         if name in CHANGEABLE or before[name] == value:
             continue
-        if name not in MOVABLE or not _has_moved(before[name], value, MOVABLE[name]):
+        if name not in MOVABLE or not is_same_folder(before[name], value, MOVABLE[name]):
             raise InvalidOptions(
                 f"{folder} was started with {name} = {before[name]}, not {value}: "
                 "resume with the same options, or give another --name."
@@ -60,8 +60,8 @@ def already_finished(folder: Path, config: TrainConfig) -> bool:
     return is_finished(folder)
 
 
-def _has_moved(before: object, now: object, known_by: str) -> bool:
-    """Whether two folders are one: the first is gone, or the file that both are known by has the same content."""
+def is_same_folder(before: object, now: object, known_by: str) -> bool:
+    """Whether two folders hold the same: the first is gone, or the file they are known by has the same content."""
     if before is None or now is None:
         return False
     old, new = Path(str(before)) / known_by, Path(str(now)) / known_by

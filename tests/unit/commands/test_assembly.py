@@ -7,14 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from saticl.commands.assembly import build_networks
+from saticl.commands.assembly import build_networks, replayable
 from saticl.engine.checkpoint import save_model
-from saticl.errors import InvalidCheckpoint
+from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.methods.base import Method
 from saticl.models.segmenter import Segmenter
 from saticl.runs.folder import MODEL_FILE
+from saticl.runs.memory import Kept, write_memory
 from saticl.tasks import Task
-from tests.trained import info
+from tests.prepared import write_prepared
+from tests.trained import info, write_step
 
 THIS = "tests.unit.commands.test_assembly"
 
@@ -61,3 +63,16 @@ def test_the_student_starts_as_the_previous_network_with_its_modules(before: str
         if not name.startswith("classifier"):
             torch.testing.assert_close(ours[name], tensor, rtol=0, atol=0)
     assert hasattr(student, "adapter") == (before != "ft")
+
+
+def test_tiles_of_another_folder_are_not_replayed(tmp_path: Path, tiny_tiles: Path) -> None:
+    step = write_step(tmp_path / "run", info(0), data_root=str(tiny_tiles))
+    write_memory(step, [Kept(tile="a/0", step=0)])
+    write_prepared(tmp_path / "other", size=80)
+
+    def kept(root: Path) -> tuple[Kept, ...]:
+        return replayable(SimpleNamespace(task=info(1).task, previous=step, data=SimpleNamespace(root=root)))
+
+    assert kept(tiny_tiles) == (Kept(tile="a/0", step=0),)
+    with pytest.raises(InvalidOptions, match="tiles of another folder cannot be replayed"):
+        kept(tmp_path / "other")
