@@ -77,7 +77,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Task:
-    """A protocol at a step, seen through the labels of one folder: which output index each label has.
+    """A protocol at a step, for the labels of one folder: which output index each label has.
 
     Classes of the folder that the protocol never names count as background in training and as unseen in scoring.
     Classes of the protocol that the folder does not know have no label there. Raises InvalidOptions when the step is
@@ -106,7 +106,7 @@ class Task:
         return replace(self, step=step)
 
     def among(self, classes: Sequence[str]) -> "Task":
-        """The same step, seen through the labels of another folder."""
+        """The same step for the labels of another folder."""
         return replace(self, classes=tuple(classes))
 
     @property

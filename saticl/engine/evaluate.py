@@ -68,8 +68,8 @@ def with_old_classes(
 ) -> list[Tensor]:
     """Targets of a step's validation: true labels where they are new classes, the teacher's prediction elsewhere.
 
-    Old labels are gone, so this is all a step may know of forgetting: `batches` carry the training table's labels
-    (new classes, background, IGNORE), and every background pixel takes the class that the previous model sees there.
+    Where old labels are gone, this is all a step may know of forgetting: `batches` carry the training table's labels
+    (background hides old classes), and every background pixel takes the class that the previous model sees there.
     Computed once per step; uint8 [B, H, W] on the CPU, in the loader's order.
     """
     targets = []

@@ -103,7 +103,7 @@ class Method(nn.Module):
         return {"ce": self.criterion(new.logits, target)}
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
-        """Terms that need labels: `target` holds new classes, background (which hides old ones) and IGNORE."""
+        """Terms that need labels: `target` holds new classes, old ones that are labelled, background and IGNORE."""
         return {"ce": self.criterion(new.logits, target)}
 
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:

@@ -3,7 +3,7 @@
 M. Klingner, A. Bär, P. Donn, T. Fingscheidt: Class-Incremental Learning for Semantic Segmentation Re-Using Neither Old
 Data Nor Old Labels, ITSC 2020, arXiv:2005.06050.
 
-    L = CE(z, y) over pixels labelled with a new class
+    L = CE(z, y) over pixels labelled with a class: of this step, or an old one where it is labelled
       + λ T² mean_i -w_i Σ_{k old} p_i(k) log q_i(k) over all other pixels         `unlabelled_distillation`
     w_i = 1 + λ_GS H(p_i), entropy in bits
 
@@ -27,7 +27,7 @@ class CIL(Method):
     options: CILOptions
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
-        """Cross entropy of pixels labelled with a new class."""
+        """Cross entropy of pixels labelled with a class."""
         return {"ce": self.criterion(new.logits, self.new_only(target))}
 
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:

@@ -7,7 +7,7 @@ S.-A. Rebuffi, A. Kolesnikov, G. Sperl, C. H. Lampert: iCaRL: Incremental Classi
     L = mean_i Σ_{k seen} BCE(z_i(k), [y_i = k])                      `incremental_bce`
       + λ mean_i Σ_{k old} BCE(z_i(k), σ(z_old_i(k)))                 `sigmoid_distillation`
 
-Old classes have two targets, their label (0, for they are labelled background) and the teacher's. Step 0 has the first
+Old classes have two targets, their label (0, unless they are labelled) and the teacher's. Step 0 has the first
 term alone. A class is predicted by the largest score, as everywhere.
 
 Deviation: the distillation sees the unturned image only where rotation distillation is on.
@@ -26,7 +26,7 @@ class LwFMC(Method):
         return {"ce": incremental_bce(new.logits, target)}
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
-        """As at step 0: old classes are labelled background here."""
+        """As at step 0: old classes that are not labelled are background here."""
         return self.initial(new, target)
 
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:
