@@ -38,7 +38,7 @@ class StepInfo(FrozenOptions):
     model: ModelOptions
     bands: tuple[str, ...]
     mean: tuple[float, ...]
-    """Per band: what the network's input is normalised by. Later steps take both from the first, unless told otherwise."""
+    """Per band: what pixels are normalised by. Later steps take both from the first, unless told otherwise."""
     std: tuple[float, ...]
     image_size: int
     """Side of the training views of step 0, which some encoders are built for."""
