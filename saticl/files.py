@@ -4,8 +4,9 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, Self, SupportsFloat
 from uuid import uuid4
 
@@ -45,6 +46,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def assembling(path: Path) -> Iterator[Path]:
+    """As `replacing`, for libraries that write other files beside theirs: a folder of its own, which always vanishes.
+
+    Raises UnwritableFile where the folder cannot be made, or the file cannot be moved to its place.
+    """
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent))
+        except OSError as error:
+            raise unwritable(path, error.strerror or error) from error
+        temporary = Path(folder, path.name)
+        yield temporary
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise unwritable(path, error.strerror or error) from error
+
+
 def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Write a file (text as UTF-8) so that no reader ever sees half of it, and no killed process leaves half of it.
 
@@ -58,10 +79,15 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
             if found != len(data):  # some file systems lose bytes without a word
                 raise OSError(f"only {found:,} of {len(data):,} bytes arrived")
     except OSError as error:
-        raise UnwritableFile(
-            f"{path} cannot be written ({error.strerror or error}): make room on the disk or correct the rights of "
-            "the folder, then run the same command again."
-        ) from error
+        raise unwritable(path, error.strerror or error) from error
+
+
+def unwritable(path: Path, cause: object) -> UnwritableFile:
+    """The error of a file that did not reach the disk, with what helps."""
+    return UnwritableFile(
+        f"{path} cannot be written ({cause}): make room on the disk or correct the rights of the folder, then run the "
+        "same command again."
+    )
 
 
 def write_json(path: Path, value: object) -> None:

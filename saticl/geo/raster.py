@@ -44,7 +44,7 @@ def opened(path: Path | str) -> Iterator[DatasetReader]:
     """
     name = gdal_name(str(path))
     try:
-        with rasterio.Env(**ALONE) if is_remote(name) else nullcontext(), _quiet():
+        with rasterio.Env(**ALONE) if is_remote(name) else nullcontext(), quiet():
             source = rasterio.open(name)
     except RasterioIOError as error:
         raise _damaged(name, error) from error
@@ -81,12 +81,12 @@ def read(path: Path | str, remedy: str = CUT_ANEW) -> Array:
     Raises InvalidRaster where it cannot be read, with what then helps: by default what helps for tiles.
     """
     try:
-        with rasterio.Env(**ONE_FILE), _quiet(), rasterio.open(path) as source:
+        with rasterio.Env(**ONE_FILE), quiet(), rasterio.open(path) as source:
             pixels = np.empty((source.height, source.width, source.count), source.dtypes[0]).transpose(2, 0, 1)
             source.read(out=pixels)
             return pixels
     except RasterioIOError as error:
-        raise InvalidRaster(f"{path} is missing or damaged ({_cause(error)}): {remedy}.") from error
+        raise InvalidRaster(f"{path} is missing or damaged ({cause(error)}): {remedy}.") from error
 
 
 def read_valid(path: Path | str, remedy: str = CUT_ANEW) -> NDArray[np.bool_]:
@@ -95,10 +95,10 @@ def read_valid(path: Path | str, remedy: str = CUT_ANEW) -> NDArray[np.bool_]:
     Raises InvalidRaster where it cannot be read, as `read` does.
     """
     try:
-        with rasterio.Env(**ONE_FILE), _quiet(), rasterio.open(path) as source:
+        with rasterio.Env(**ONE_FILE), quiet(), rasterio.open(path) as source:
             return np.asarray(source.dataset_mask() != 0)
     except RasterioIOError as error:
-        raise InvalidRaster(f"{path} is missing or damaged ({_cause(error)}): {remedy}.") from error
+        raise InvalidRaster(f"{path} is missing or damaged ({cause(error)}): {remedy}.") from error
 
 
 def write(
@@ -148,7 +148,7 @@ def encode(
     try:
         # Most tiles hold data everywhere, and settings of their own take longer than all else that is not encoding.
         inside = nullcontext() if valid is None else rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
-        with inside, _quiet(), MemoryFile() as memory:
+        with inside, quiet(), MemoryFile() as memory:
             with memory.open(**profile) as target:
                 if colours is not None:
                     target.write_colormap(1, dict(colours))
@@ -159,7 +159,7 @@ def encode(
                     target.write_mask(valid)
             return bytes(memory.getbuffer())
     except RasterioIOError as error:
-        raise InvalidRaster(f"{name} cannot be written ({_cause(error)}).") from error
+        raise InvalidRaster(f"{name} cannot be written ({cause(error)}).") from error
 
 
 def _profile(pixels: Array, is_mask: bool) -> dict[str, Any]:
@@ -225,16 +225,17 @@ def environment() -> Iterator[None]:
 
 def _damaged(name: str, error: RasterioIOError) -> InvalidRaster:
     remedy = ASK_AGAIN if is_remote(name) else FETCH_AGAIN
-    return InvalidRaster(f"{shown(name)} cannot be read as a raster ({_cause(error)}): {remedy}.")
+    return InvalidRaster(f"{shown(name)} cannot be read as a raster ({cause(error)}): {remedy}.")
 
 
-def _cause(error: RasterioIOError) -> str:
-    """GDAL's own words."""
+def cause(error: Exception) -> str:
+    """GDAL's own words for an error."""
     return shown(" ".join(str(error.__cause__ or error).split()))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Without the warning that a raster lies nowhere on the ground, which is allowed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from saticl.errors import UnwritableFile
-from saticl.files import Fingerprint, replacing, to_json, write_atomically, write_json
+from saticl.files import Fingerprint, assembling, replacing, to_json, write_atomically, write_json
 
 
 def test_text_and_bytes_arrive_as_given_and_folders_are_made(tmp_path: Path) -> None:
@@ -106,3 +106,43 @@ def test_an_object_without_a_json_form_is_refused_and_leaves_no_file(tmp_path: P
 )
 def test_arrays_scalars_and_keys_become_plain_json(value: object, expected: object) -> None:
     assert to_json(value) == expected
+
+
+def fail_while_assembling(path: Path) -> None:
+    with assembling(path) as temporary:
+        temporary.write_text("ne")
+        temporary.with_suffix(".journal").write_text("more")
+        raise RuntimeError("killed")
+
+
+def test_what_libraries_write_beside_a_file_vanishes(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "map.gpkg"
+
+    with assembling(path) as temporary:
+        temporary.write_text("new")
+        temporary.with_suffix(".journal").write_text("more")
+        assert temporary.name == "map.gpkg"
+        assert temporary.parent.parent == path.parent
+        assert not path.exists()
+
+    assert path.read_text() == "new"
+    with pytest.raises(RuntimeError, match="killed"):
+        fail_while_assembling(path)
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def assemble(path: Path) -> None:
+    with assembling(path) as temporary:
+        temporary.write_text("new")
+
+
+def test_a_file_that_cannot_be_where_it_should_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(UnwritableFile, match=r"map\.tif cannot be written \(.+\): make room"):
+        assemble(tmp_path / "file" / "map.tif")
+    with pytest.raises(UnwritableFile, match=r"folder cannot be written \(Is a directory\): make room"):
+        assemble(tmp_path / "folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
