@@ -94,7 +94,7 @@ def open_step(
         SaticlError: weights that cannot be used.
     """
     own = finished.folder.parent.resolve() == config.run.resolve() or is_finished(config.run)
-    return Scoring(config, finished, Predictor.open(finished.folder, accelerator), folders, own)
+    return Scoring(config, finished, Predictor.open(finished.folder, accelerator=accelerator), folders, own)
 
 
 def test_step(scoring_of: Scoring) -> Tested:
@@ -135,7 +135,7 @@ def draw_panels(scoring_of: Scoring) -> None:
     """Image, truth, previous step, this step and errors of a few tiles spread over the scenes of all folders."""
     finished, predictor = scoring_of.finished, scoring_of.predictor
     previous = finished.previous
-    earlier = None if previous is None else Predictor.open(previous.folder, predictor.accelerator)
+    earlier = None if previous is None else Predictor.open(previous.folder, accelerator=predictor.accelerator)
     rows = [
         row for on in spread(scoring_of.on, scoring_of.config.panels) for row in panel_rows(predictor, earlier, on)
     ]

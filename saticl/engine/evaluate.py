@@ -5,6 +5,7 @@ step is applied through `inference/predictor.py`, which stands on `outputs`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -17,34 +18,38 @@ from saticl.engine.device import autocast
 from saticl.labels import BACKGROUND
 from saticl.methods.base import Method
 from saticl.metrics.confusion import Confusion
-from saticl.types import Batch, Output
+from saticl.types import Batch, Image, Output
 
 Classify = Callable[[Output], Tensor]
 """From what the network gives to output indices [B, H, W]: a method's `classes`."""
 
 
-def outputs(
-    network: nn.Module,
-    batches: Iterable[Batch],
-    normalize: nn.Module,
-    accelerator: Accelerator,
-    precision: str | None = None,
-) -> Iterator[tuple[Output, Tensor]]:
-    """Yield (output, target [B, H, W]) on the device, one batch at a time, in order.
+@contextmanager
+def applied(
+    network: nn.Module, normalize: nn.Module, device: torch.device, precision: str
+) -> Iterator[Callable[[Image], Output]]:
+    """What gives the network's output of raw images: in eval mode, without gradients, in that precision.
 
-    The network is used in eval mode and left in the mode it was in. It is nothing that the accelerator has wrapped:
-    that would wait for the other processes, which may hold fewer batches. `precision` is by default the accelerator's.
+    The network is left in the mode it was in. It is nothing that the accelerator has wrapped: that would wait for the
+    other processes, which may hold fewer batches.
     """
     training = network.training
     network.eval()
     try:
         # Around all batches: half precision converts the weights once and not once per batch.
-        with torch.no_grad(), autocast(accelerator.device, precision or accelerator.mixed_precision):
-            for batch in batches:
-                image = normalize(batch.image.to(accelerator.device, non_blocking=True))
-                yield network(image), batch.target.to(accelerator.device, non_blocking=True)
+        with torch.no_grad(), autocast(device, precision):
+            yield lambda images: network(normalize(images.to(device, non_blocking=True)))
     finally:
         network.train(training)
+
+
+def outputs(
+    network: nn.Module, batches: Iterable[Batch], normalize: nn.Module, device: torch.device, precision: str
+) -> Iterator[tuple[Output, Tensor]]:
+    """Yield (output, target [B, H, W]) on the device, one batch at a time, in order; see `applied`."""
+    with applied(network, normalize, device, precision) as apply:
+        for batch in batches:
+            yield apply(batch.image), batch.target.to(device, non_blocking=True)
 
 
 def predictions(
@@ -55,7 +60,7 @@ def predictions(
     classify: Classify = Method.classes,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (predicted output index, target), both [B, H, W] on the device, one batch at a time, in order."""
-    for output, target in outputs(network, batches, normalize, accelerator):
+    for output, target in outputs(network, batches, normalize, accelerator.device, accelerator.mixed_precision):
         yield classify(output), target
 
 

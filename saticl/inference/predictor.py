@@ -1,32 +1,46 @@
 """A trained step as an object: raw images in, probabilities and class maps out.
 
-`test`, the end of `train`, and all that applies a trained step go through it, which is why the number that `train`
-prints is the number that `test` prints. It holds what is needed and asks no other file: network, task, class names,
-colours, bands, normalisation, precision, and how the method that trained it turns scores into probabilities.
+`test`, the end of `train`, `predict`, and all that applies a trained step go through it, which is why the number that
+`train` prints is the number that `test` prints. It holds what is needed and asks no other file: network, task, class
+names, colours, bands, normalisation, precision, and how the method that trained it turns scores into probabilities.
 """
 
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from saticl.engine.checkpoint import load_model
 from saticl.engine.device import make_accelerator
-from saticl.engine.evaluate import outputs
+from saticl.engine.evaluate import applied, outputs
 from saticl.errors import InvalidOptions
+from saticl.geo.imagery import Patch
+from saticl.geo.windows import Window
+from saticl.inference.maps import Place, Wanted, class_map, in_one_go
+from saticl.inference.sliding import Band, Tiling, Windows, blended, symmetric
 from saticl.labels import Colour
 from saticl.methods import load
 from saticl.methods.base import Method
 from saticl.options import ModelOptions, TrainerOptions
-from saticl.runs.folder import MODEL_FILE
+from saticl.runs.folder import find_steps
 from saticl.runs.step import StepInfo
 from saticl.tasks import Task
 from saticl.transforms.normalize import Normalize
 from saticl.types import Batch, Output
+
+Raster = NDArray[Any]
+"""Raw pixels of an image [C, H, W], of any type."""
+
+Bytes = NDArray[np.uint8]
 
 
 def normalization(info: StepInfo, device: torch.device) -> Normalize:
@@ -41,25 +55,40 @@ class Predictor:
     network: nn.Module
     info: StepInfo
     accelerator: Accelerator
+    """The processes among which work is shared."""
+    device: torch.device
+    """Where it computes."""
     normalize: Normalize
     method: type[Method]
     """The method that trained it, which says what the network's output means."""
 
     @classmethod
-    def open(cls, folder: Path, accelerator: Accelerator | None = None) -> Self:
-        """The finished step in a folder; without an accelerator on a GPU if there is one, else on the CPU.
+    def open(
+        cls,
+        run: Path | str,
+        step: int | None = None,
+        device: str | torch.device | None = None,
+        accelerator: Accelerator | None = None,
+    ) -> Self:
+        """A finished step: of the folder of a run the last one or that of the number, or of its own folder.
+
+        It computes on `device` ("cpu", "cuda:1"), by default on a GPU if there is one.
 
         Raises:
             InvalidCheckpoint: nothing finished there, or it does not fit. NonFiniteWeights: it predicts nothing.
         """
-        network, info = load_model(folder / MODEL_FILE)
-        return cls.of(network, info, accelerator or scoring_accelerator())
+        (found,) = find_steps(Path(run), step)
+        network, info = load_model(found.model)
+        return cls.of(network, info, accelerator or scoring_accelerator(), device)
 
     @classmethod
-    def of(cls, network: nn.Module, info: StepInfo, accelerator: Accelerator) -> Self:
+    def of(
+        cls, network: nn.Module, info: StepInfo, accelerator: Accelerator, device: str | torch.device | None = None
+    ) -> Self:
         """A network that is there already, such as the student at the end of training; it is used, not copied."""
-        network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, info, accelerator, normalization(info, accelerator.device), load(info.method))
+        place = accelerator.device if device is None else torch.device(device)
+        network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, info, accelerator, place, normalization(info, place), load(info.method))
 
     @property
     def task(self) -> Task:
@@ -81,27 +110,88 @@ class Predictor:
         """What the channels of an image are, in this order."""
         return self.info.bands
 
+    def __call__(self, image: Raster, valid: NDArray[np.bool_] | None = None, tiling: Tiling | None = None) -> Bytes:
+        """The class map [H, W] of an image of any size: output indices, IGNORE (255) where there are no data.
+
+        Args:
+            image: raw pixels [C, H, W] of the bands that the step reads.
+            valid: [H, W], where the image holds data; None: everywhere.
+            tiling: how it is divided; None: `default_tiling`.
+
+        Raises:
+            InvalidOptions: another shape or number of bands.
+        """
+        parts = [class_map(band) for band in self.bands_of(image, valid, tiling)]
+        return np.concatenate(parts)
+
+    def probabilities(
+        self, image: Raster, valid: NDArray[np.bool_] | None = None, tiling: Tiling | None = None
+    ) -> NDArray[np.float32]:
+        """Probabilities [K, H, W] of the classes, arguments as of `__call__`; not a number where there are no data."""
+        parts = []
+        for band in self.bands_of(image, valid, tiling):
+            values = np.full((len(self.names), *band.invalid.shape), np.nan, np.float32)
+            if len(band.probabilities):
+                np.copyto(values, band.probabilities.cpu().numpy(), where=~band.invalid)
+            parts.append(values)
+        return np.concatenate(parts, axis=1)
+
+    def bands_of(self, image: Raster, valid: NDArray[np.bool_] | None, tiling: Tiling | None) -> Iterator[Band]:
+        """The rows of an image, finished from top to bottom."""
+        if image.ndim != 3 or len(image) != len(self.bands) or not image.size:
+            raise InvalidOptions(self._misfit(image.shape))
+        height, width = image.shape[1:]
+
+        def read(window: Window) -> Patch:
+            return Patch(image[:, *window.slices], None, None if valid is None else ~valid[window.slices])
+
+        chosen = tiling or self.default_tiling
+        windows = Windows(height, width, chosen.size, chosen.overlap)
+        with self.applied() as network:
+            yield from blended(read, symmetric(network, chosen.views), windows, self.info.mean, chosen.batch_size)
+
+    def scene(self, source: str | Path, dst: Path | str, wanted: Wanted | None = None) -> Path:
+        """Write the map of an image file of any size to `dst` (.tif, or .png for a picture); a finished one stays.
+
+        Raises:
+            SaticlError: an image that cannot be read or has other bands, a disk that is full.
+        """
+        place = Place(str(source), Path(dst))
+        in_one_go(self, place, wanted or Wanted(self.default_tiling), lambda rows: None)
+        return place.dst
+
+    @cached_property
+    def checksum(self) -> str:
+        """What the weights are recognised by."""
+        crc = 0
+        for name, tensor in self.network.state_dict().items():
+            crc = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), zlib.crc32(name.encode(), crc))
+        return f"{crc:08x}"
+
     @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        device: torch.device = self.accelerator.device
-        return device
+    def default_tiling(self) -> Tiling:
+        """Windows of 512 pixels, or of the size that the encoder was built for, a quarter of it shared."""
+        size = (
+            getattr(getattr(getattr(self.network, "body", None), "encoder", None), "fixed_size", None) or Tiling.size
+        )
+        return Tiling(size, size // 4)
 
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Probabilities [B, K, H, W] float32 on the device of raw images [B, C, H, W] of any type.
+    @contextmanager
+    def applied(self) -> Iterator[Callable[[Tensor], Tensor]]:
+        """What gives probabilities [B, K, H, W] of raw images [B, C, H, W], for many batches."""
+        with applied(self.network, self.normalize, self.device, self.info.precision) as apply:
+            yield lambda images: self.method.decode(apply(images))
+
+    def batch(self, images: Tensor) -> Tensor:
+        """Probabilities [B, K, H, W] float32 on the device of raw images [B, C, H, W] of any type, in one go.
 
         Raises:
-            InvalidOptions: another number of bands.
+            InvalidOptions: another shape or number of bands.
         """
-        return self.method.decode(self._output(images))
-
-    def classes(self, images: Tensor) -> Tensor:
-        """Output index of every pixel, uint8 [B, H, W] on the device, of raw images [B, C, H, W].
-
-        Raises:
-            InvalidOptions: another number of bands.
-        """
-        return self.method.classes(self._output(images)).to(torch.uint8)
+        if images.ndim != 4 or images.shape[1] != len(self.bands):
+            raise InvalidOptions(self._misfit(images.shape[1:] if images.ndim == 4 else images.shape))
+        with self.applied() as network:
+            return network(images)
 
     def over(self, batches: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (probabilities [B, K, H, W], target [B, H, W]) on the device, one batch at a time, in order."""
@@ -110,16 +200,13 @@ class Predictor:
 
     def outputs(self, batches: Iterable[Batch]) -> Iterator[tuple[Output, Tensor]]:
         """Yield (output of the network, target), before its meaning; see `evaluate.outputs`."""
-        return outputs(self.network, batches, self.normalize, self.accelerator, self.info.precision)
+        return outputs(self.network, batches, self.normalize, self.device, self.info.precision)
 
-    def _output(self, images: Tensor) -> Output:
-        if images.ndim != 4 or images.shape[1] != len(self.bands):
-            raise InvalidOptions(
-                f"A batch of images of the shape {list(images.shape)} does not fit this step, which reads [images, "
-                f"{len(self.bands)}, height, width] with the bands {', '.join(self.bands)}."
-            )
-        ((output, _),) = self.outputs([Batch(images, torch.empty(0))])
-        return output
+    def _misfit(self, shape: Sequence[int]) -> str:
+        return (
+            f"An image of the shape {list(shape)} does not fit this step, which reads [{len(self.bands)}, height, "
+            f"width] with the bands {', '.join(self.bands)}."
+        )
 
 
 def scoring_accelerator() -> Accelerator:

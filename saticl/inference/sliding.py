@@ -29,6 +29,20 @@ Probabilities = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class Tiling:
+    """How rasters are divided."""
+
+    size: int = 512
+    """Side of a window in pixels."""
+    overlap: int = 128
+    """Pixels that neighbours share."""
+    batch_size: int = 4
+    """Windows that pass the network together."""
+    views: int = 1
+    """Symmetric views whose mean is taken: 1, 4 or 8."""
+
+
+@dataclass(frozen=True)
 class Windows:
     """The windows of a raster: on a grid of pixels, the last ones pulled inside."""
 
@@ -133,9 +147,7 @@ def symmetric(probabilities: Probabilities, views: int) -> Probabilities:
     return of if views > 1 else probabilities
 
 
-def _row(
-    strip: _Strip, probabilities: Probabilities, windows: Windows, index: int, batch_size: int
-) -> Tensor | None:
+def _row(strip: _Strip, probabilities: Probabilities, windows: Windows, index: int, batch_size: int) -> Tensor | None:
     """A row of windows [K, h, W], weighted; None where no pixel holds data."""
     (row_weights, col_weights), width = windows.weights, windows.extent[1]
     starts = [

@@ -84,7 +84,7 @@ def test_a_restricted_matrix_knows_only_the_classes_of_its_group(accelerator: Ac
     batches = [batch([0, 2, 3, 1], [1, 2, 2, 0], second=1.0), batch([3, 2], [3, IGNORE], second=1.0)]
 
     restricted = Restricted([range(1, 3), range(2, 4)], accelerator.device)
-    for output, target in outputs(Says(4), batches, nn.Identity(), accelerator):
+    for output, target in outputs(Says(4), batches, nn.Identity(), accelerator.device, "no"):
         restricted.update(output.logits, target)
     matrices = [counts.matrix for counts in restricted.counts]
 
@@ -98,7 +98,7 @@ def test_a_network_answers_in_eval_mode_and_keeps_its_own(training: bool, accele
     modes = []
     network.register_forward_hook(lambda module, arguments, output: modes.append(module.training))
 
-    answers = list(outputs(network, [batch([0], [0])], nn.Identity(), accelerator))
+    answers = list(outputs(network, [batch([0], [0])], nn.Identity(), accelerator.device, "no"))
 
     assert modes == [False]
     assert network.training is training

@@ -17,12 +17,15 @@ from saticl.errors import InvalidCheckpoint, InvalidOptions, NonFiniteWeights
 from saticl.inference import scoring
 from saticl.inference.predictor import Predictor, scoring_accelerator
 from saticl.inference.scoring import ScoredTiles
+from saticl.inference.sliding import Tiling
+from saticl.labels import IGNORE
 from saticl.methods.finetuning import FineTuning
 from saticl.models.segmenter import Segmenter
 from saticl.runs.folder import MODEL_FILE
 from saticl.runs.step import KEY, StepInfo
 from saticl.tiles.index import read_index
 from saticl.tiles.manifest import Manifest
+from saticl.transforms.dihedral import Dihedral
 from saticl.types import Batch, Output
 from tests.prepared import HEIGHT, WIDTH, write_prepared
 from tests.trained import COLOURS, info
@@ -65,7 +68,7 @@ def test_an_opened_step_knows_all_about_itself(step: Path) -> None:
 def test_raw_images_become_probabilities_and_class_maps(step: Path) -> None:
     predictor = Predictor.open(step)
 
-    probabilities, classes = predictor.probabilities(IMAGES), predictor.classes(IMAGES)
+    probabilities, classes = predictor.batch(IMAGES), predictor.batch(IMAGES).argmax(1).to(torch.uint8)
 
     assert probabilities.shape == (3, 4, 40, 24)
     assert probabilities.dtype == torch.float32
@@ -81,7 +84,7 @@ def test_a_loader_gives_what_its_batches_give_one_by_one(step: Path) -> None:
     given = list(predictor.over([Batch(IMAGES[:2], labels[:2]), Batch(IMAGES[2:], labels[2:])]))
 
     assert torch.cat([target for _, target in given]).tolist() == [0, 1, 2]
-    torch.testing.assert_close(torch.cat([one for one, _ in given]), predictor.probabilities(IMAGES))
+    torch.testing.assert_close(torch.cat([one for one, _ in given]), predictor.batch(IMAGES))
 
 
 def test_live_objects_give_what_the_folder_gives_and_keep_their_mode(step: Path) -> None:
@@ -91,7 +94,7 @@ def test_live_objects_give_what_the_folder_gives_and_keep_their_mode(step: Path)
 
     live = Predictor.of(network, about, scoring_accelerator())
 
-    assert live.probabilities(IMAGES).equal(opened.probabilities(IMAGES))
+    assert live.batch(IMAGES).equal(opened.batch(IMAGES))
     assert network.training
     assert live.network is network
 
@@ -102,11 +105,11 @@ def test_the_method_that_trained_it_says_how_scores_become_probabilities(
     def reversed_scores(cls: type[FineTuning], output: Output) -> Tensor:
         return (-output.logits).softmax(1)
 
-    plain = Predictor.open(step).probabilities(IMAGES)
+    plain = Predictor.open(step).batch(IMAGES)
     monkeypatch.setattr(FineTuning, "decode", classmethod(reversed_scores))
     other = Predictor.open(step)
 
-    assert other.classes(IMAGES).equal(plain.argmin(1).to(torch.uint8))
+    assert other.batch(IMAGES).argmax(1).to(torch.uint8).equal(plain.argmin(1).to(torch.uint8))
     ((probabilities, _),) = other.over([Batch(IMAGES, torch.zeros(3))])
     assert probabilities.argmax(1).equal(plain.argmin(1))
 
@@ -117,7 +120,7 @@ def test_a_step_is_applied_in_the_precision_it_was_trained_in(tmp_path: Path) ->
     for precision in ("no", "bf16", "fp16"):
         about = info(1, precision=precision)
         save_model(tmp_path / precision / MODEL_FILE, segmenter(about).state_dict(), about)
-        results[precision] = Predictor.open(tmp_path / precision).probabilities(images)
+        results[precision] = Predictor.open(tmp_path / precision).batch(images)
         assert results[precision].dtype == torch.float32
 
     assert not results["bf16"].equal(results["no"])
@@ -131,7 +134,7 @@ def test_images_with_other_bands_are_refused(step: Path) -> None:
 
     for images in (IMAGES[:, :2], IMAGES[0]):
         with pytest.raises(InvalidOptions, match="bands red, green, blue"):
-            predictor.probabilities(images)
+            predictor.batch(images)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -253,3 +256,61 @@ def test_the_ranks_share_the_maps(tiny_tiles: Path, tmp_path: Path) -> None:
     assert {*parts[0]} | {*parts[1]} == {*whole}
     assert not {*parts[0]} & {*parts[1]}
     assert all(np.array_equal(whole[name], part[name]) for part in parts for name in part)
+
+
+def test_an_array_of_any_size_becomes_a_class_map_and_probabilities(step: Path) -> None:
+    predictor = Predictor.open(step)
+    image = np.random.default_rng(2).integers(0, 256, (3, 90, 70), np.uint8)
+    valid = np.ones((90, 70), np.bool_)
+    valid[:5, 8:] = False
+    tiling = Tiling(size=64, overlap=32)
+
+    classes, probabilities = predictor(image, valid, tiling), predictor.probabilities(image, valid, tiling)
+
+    assert (classes.shape, classes.dtype) == ((90, 70), np.uint8)
+    assert (probabilities.shape, probabilities.dtype) == ((4, 90, 70), np.float32)
+    assert np.array_equal(classes == IGNORE, ~valid)
+    assert np.array_equal(np.isnan(probabilities).all(0), ~valid)
+    assert np.array_equal(probabilities.argmax(0)[valid], classes[valid])
+    np.testing.assert_allclose(probabilities[:, valid].sum(0), 1, rtol=1e-5)
+
+
+def test_an_array_that_fits_into_a_window_gets_what_a_batch_gets(step: Path) -> None:
+    predictor, image = Predictor.open(step), IMAGES[0]
+
+    found = predictor.probabilities(image.numpy())
+
+    torch.testing.assert_close(torch.from_numpy(found), predictor.batch(image[None])[0], rtol=1e-5, atol=1e-6)
+    assert np.array_equal(predictor(image.numpy()), found.argmax(0))
+
+
+def test_turned_views_are_averaged(step: Path) -> None:
+    predictor, image = Predictor.open(step), IMAGES[0]
+
+    found = predictor.probabilities(image.numpy(), tiling=Tiling(views=8))
+
+    turned = [turn.inverse()(predictor.batch(turn(image[None]))) for turn in Dihedral.group()]
+    torch.testing.assert_close(torch.from_numpy(found)[None], torch.stack(turned).mean(0), rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_opens_at_its_last_step_or_at_the_one_asked_for(step: Path) -> None:
+    first = info(0)
+    save_model(step.parent / "step-0" / MODEL_FILE, segmenter(first).state_dict(), first)
+
+    assert Predictor.open(step.parent).task.step == 1
+    assert Predictor.open(str(step.parent), step=0).task.step == 0
+    assert Predictor.open(step.parent, device="cpu").device == torch.device("cpu")
+
+
+def test_an_encoder_of_one_size_is_given_windows_of_this_size(step: Path) -> None:
+    predictor = Predictor.open(step)
+
+    assert predictor.default_tiling == Tiling(512, 128)
+    predictor.network.body.encoder.fixed_size = 96
+    assert predictor.default_tiling == Tiling(96, 24)
+
+
+@pytest.mark.parametrize("shape", [(40, 24), (2, 40, 24), (3, 0, 24)])
+def test_arrays_of_other_shapes_are_refused(step: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidOptions, match=r"reads \[3, height, width\] with the bands red, green, blue"):
+        Predictor.open(step)(np.zeros(shape, np.uint8))

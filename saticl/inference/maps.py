@@ -1,0 +1,243 @@
+"""From an image file to its map: what is written, of what, and in which steps. The pixels come from `sliding.py`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import saticl
+from saticl.cutting.behind import WriteBehind
+from saticl.files import write_json
+from saticl.geo.cog import Header, class_tags, write_palette_png, writing_cog
+from saticl.geo.imagery import ImageReader, open_image
+from saticl.geo.raster import Array, environment
+from saticl.inference.parts import Parts, said
+from saticl.inference.sliding import Band, Tiling, Windows, blended, symmetric
+from saticl.labels import IGNORE
+
+if TYPE_CHECKING:
+    from saticl.inference.predictor import Predictor
+
+Certainty = Literal["margin", "entropy"]
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg"})
+"""Endings of images whose maps become pictures too."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is made of an image."""
+
+    tiling: Tiling
+    confidence: Certainty | None = None
+    """How sure the network is, in a second file."""
+    probabilities: bool = False
+    """The probability of every class, in a third one."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which parts there are; see `parts.KINDS`."""
+        further = (("confidence", self.confidence is not None), ("probabilities", self.probabilities))
+        return ("classes", *(kind for kind, is_wanted in further if is_wanted))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the map of an image goes."""
+
+    source: str
+    """File or address of the image."""
+    dst: Path
+    """File of the map."""
+
+    @property
+    def facts(self) -> Path:
+        """What is known of the map, written last: with it, the map is finished."""
+        return self.dst.with_suffix(".json")
+
+    def further(self, kind: str) -> Path:
+        """The file of another kind beside the map."""
+        return self.dst.with_name(f"{self.dst.stem}_{kind}.tif")
+
+    @property
+    def parts(self) -> Path:
+        """Where unfinished rows wait."""
+        return self.dst.with_name(f".{self.dst.stem}.parts")
+
+
+def is_finished(place: Place, options: Mapping[str, object], wanted: Wanted) -> bool:
+    """Whether the map of these options is there, with all that belongs to it."""
+    facts = said(place.facts)
+    files = [place.dst, *(place.further(kind) for kind in wanted.kinds[1:])]
+    return all(path.is_file() for path in files) and facts.get("made_with") == options
+
+
+def predict_rows(
+    predictor: "Predictor",
+    reader: ImageReader,
+    wanted: Wanted,
+    parts: Parts,
+    rows: range,
+    report: Callable[[int], None],
+) -> None:
+    """Predict some rows of an image and keep them as parts; `report` hears how many rows are done.
+
+    Raises:
+        SaticlError: pixels that cannot be read, a disk that is full.
+    """
+    tiling = wanted.tiling
+    windows = Windows(reader.height, reader.width, tiling.size, tiling.overlap)
+    held: dict[str, list[Array]] = {kind: [] for kind in parts.kinds}
+    ends = {part.start: part.stop for part in parts.all()}
+    first = rows.start
+    with predictor.applied() as network, WriteBehind() as disk:
+        pictures = blended(
+            reader.read, symmetric(network, tiling.views), windows, predictor.info.mean, tiling.batch_size, rows
+        )
+        for band in pictures:
+            done = 0
+            while done < len(band.invalid):
+                row = band.row + done
+                take = min(ends[first] - row, len(band.invalid) - done)
+                for kind in parts.kinds:
+                    held[kind].append(_pixels(kind, _part(band, done, take), wanted, len(predictor.names)))
+                done += take
+                if row + take == ends[first]:
+                    for kind, pieces in held.items():
+                        disk.write(*parts.encoded(kind, first, np.concatenate(pieces, axis=1)))
+                        pieces.clear()
+                    first = ends[first]
+            report(done)
+
+
+def assemble(predictor: "Predictor", place: Place, parts: Parts, made_with: Mapping[str, object]) -> None:
+    """Write the files of a map from its parts, which are removed then.
+
+    Raises:
+        UnwritableFile: a disk that is full. InvalidRaster: a part that is damaged.
+    """
+    with environment(), open_image(place.source, predictor.bands) as reader:
+        headers = {kind: _header(kind, reader, predictor, made_with) for kind in parts.kinds}
+    counts = np.zeros(256, np.int64)
+    for kind in reversed(parts.kinds):  # the map itself comes last
+        target = place.dst if kind == "classes" else place.further(kind)
+        is_picture = kind == "classes" and target.suffix == ".png"
+        raster = place.parts / "map.tif" if is_picture else target
+        with writing_cog(raster, headers[kind]) as strips:
+            for part in parts.all():
+                pixels = parts.read(kind, part.start)
+                strips.put(part.start, pixels)
+                if kind == "classes":
+                    counts += np.bincount(pixels.ravel(), minlength=256)
+        if is_picture:
+            write_palette_png(target, raster)
+    write_json(place.facts, _facts(predictor, place, counts, made_with))
+    parts.remove()
+
+
+def origin(predictor: "Predictor", source: str, wanted: Wanted) -> dict[str, object]:
+    """All that the pixels of a map depend on; a map of anything else is made again."""
+    info, path = predictor.info, Path(source)
+    state = path.stat() if path.is_file() else None
+    return {
+        "version": saticl.__version__,
+        "dataset": info.dataset,
+        "task": info.protocol_name,
+        "step": info.step,
+        "method": info.method,
+        "weights": predictor.checksum,
+        "source": source if state is None else path.name,
+        "source_size": None if state is None else state.st_size,
+        "source_time": None if state is None else state.st_mtime_ns,
+        **asdict(wanted.tiling),
+        "confidence": wanted.confidence,
+        "probabilities": wanted.probabilities,
+    }
+
+
+def certainty(probabilities: Tensor, how: Certainty) -> Tensor:
+    """How sure the network is [H, W], from 0 (not at all) to 1, of probabilities [K, H, W].
+
+    margin: the largest probability minus the second. entropy: 1 minus the entropy divided by its largest value, ln K.
+    """
+    if how == "margin":
+        largest = probabilities.topk(2, dim=0).values
+        return largest[0] - largest[1]
+    entropy = -(probabilities * probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()).sum(0)
+    return (1 - entropy / float(np.log(len(probabilities)))).clamp(0, 1)
+
+
+def _part(band: Band, first: int, rows: int) -> Band:
+    part = slice(first, first + rows)
+    return Band(band.row + first, band.probabilities[:, part], band.invalid[part])
+
+
+def _pixels(kind: str, band: Band, wanted: Wanted, num_classes: int) -> Array:
+    """One kind of a band [C, n, W]."""
+    if kind == "classes":
+        return class_map(band)[None]
+    values = np.full((num_classes if kind == "probabilities" else 1, *band.invalid.shape), np.nan, np.float32)
+    if len(band.probabilities):
+        found = band.probabilities
+        if kind == "confidence" and wanted.confidence is not None:
+            found = certainty(found, wanted.confidence)[None]
+        np.copyto(values, found.cpu().numpy(), where=~band.invalid)
+    return values
+
+
+def class_map(band: Band) -> NDArray[np.uint8]:
+    """The index of the likeliest class of each pixel [n, W], IGNORE where there are no data."""
+    if not len(band.probabilities):
+        return np.full(band.invalid.shape, IGNORE, np.uint8)
+    found = band.probabilities.argmax(0).to(torch.uint8).cpu().numpy()
+    return np.where(band.invalid, np.uint8(IGNORE), found)
+
+
+def _header(kind: str, reader: ImageReader, predictor: "Predictor", made_with: Mapping[str, object]) -> Header:
+    names = dict(enumerate(predictor.names))
+    tags = {f"saticl_{key}": str(value) for key, value in made_with.items() if value is not None}
+    plain = Header(reader.height, reader.width, transform=reader.transform, crs=reader.crs, tags=tags)
+    if kind == "classes":
+        colours = dict(enumerate(predictor.colours))
+        return replace(plain, nodata=IGNORE, colours=colours, tags={**class_tags(names), **tags})
+    labels = ("confidence",) if kind == "confidence" else predictor.names
+    return replace(plain, dtype="float32", count=len(labels), nodata=float("nan"), names=labels)
+
+
+def _facts(
+    predictor: "Predictor", place: Place, counts: NDArray[np.int64], made_with: Mapping[str, object]
+) -> dict[str, object]:
+    """What the file beside a map says: what its values mean, how many pixels have them, what it was made with."""
+    rows = zip(predictor.names, predictor.colours, counts, strict=False)
+    return {
+        "map": place.dst.name,
+        "source": place.source,
+        "classes": [
+            {"value": value, "name": name, "colour": colour, "pixels": int(pixels)}
+            for value, (name, colour, pixels) in enumerate(rows)
+        ],
+        "nodata": {"value": IGNORE, "pixels": int(counts[IGNORE])},
+        "made_with": dict(made_with),
+    }
+
+
+def in_one_go(predictor: "Predictor", place: Place, wanted: Wanted, report: Callable[[int], None]) -> None:
+    """The map of one image, by this process alone; nothing is done where it is there already.
+
+    Raises:
+        SaticlError: an image that cannot be read or does not fit, a disk that is full.
+    """
+    options = origin(predictor, place.source, wanted)
+    if is_finished(place, options, wanted):
+        return
+    with environment(), open_image(place.source, predictor.bands) as reader:
+        parts = Parts(place.parts, reader.height, wanted.kinds)
+        parts.begin(options)
+        for rows in parts.missing(parts.all()):
+            predict_rows(predictor, reader, wanted, parts, rows, report)
+    assemble(predictor, place, parts, options)
