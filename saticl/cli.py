@@ -15,7 +15,7 @@ import typer
 
 from saticl import __version__
 from saticl.cli_list import HELP_NAMES, list_app
-from saticl.config import DemoConfig, ImportConfig, PrepareConfig, TestConfig, TrainConfig
+from saticl.config import DemoConfig, ImportConfig, PredictConfig, PrepareConfig, TestConfig, TrainConfig
 from saticl.errors import InvalidOptions, SaticlError
 from saticl.flags.bridge import EPILOG, SETTINGS, command
 from saticl.flags.guard import guarded, is_first_process, tell
@@ -25,7 +25,7 @@ from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
 from saticl.options import FrozenOptions
 
-TREES = (PrepareConfig, TrainConfig, TestConfig, ImportConfig, DemoConfig)
+TREES = (PrepareConfig, TrainConfig, TestConfig, PredictConfig, ImportConfig, DemoConfig)
 
 AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 
@@ -109,6 +109,12 @@ def _test(config: TestConfig) -> None:
     test(config)
 
 
+def _predict(config: PredictConfig) -> None:
+    from saticl.commands.predict import predict
+
+    predict(config)
+
+
 def _import(config: ImportConfig) -> None:
     from saticl.commands.import_model import import_model
 
@@ -141,6 +147,7 @@ def _register(
 _register("prepare", PrepareConfig, partial(resolve, PrepareConfig), _prepare)
 _register("train", TrainConfig, resolve_training, _train)
 _register("test", TestConfig, partial(resolve, TestConfig), _test)
+_register("predict", PredictConfig, partial(resolve, PredictConfig), _predict)
 _register("import", ImportConfig, partial(resolve, ImportConfig), _import)
 _register("demo", DemoConfig, partial(resolve, DemoConfig), _demo)
 app.add_typer(list_app, name="list")

@@ -35,6 +35,9 @@ class FrozenOptions(BaseModel):
     main: ClassVar[tuple[str, ...]] = ()
     """Of a command with many options: those that its short help page shows, by dotted name. Empty: all."""
 
+    words: ClassVar[str] = ""
+    """Of a command that takes words without a flag: the option that holds them."""
+
     def to_yaml(self) -> str:
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

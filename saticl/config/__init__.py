@@ -6,8 +6,17 @@ user typed; contradictions raise `InvalidOptions`.
 
 from saticl.config.demo import DemoConfig
 from saticl.config.import_model import ImportConfig
+from saticl.config.predict import PredictConfig
 from saticl.config.prepare import PrepareConfig
 from saticl.config.test import TestConfig, TestTaskOptions
 from saticl.config.train import TrainConfig
 
-__all__ = ["DemoConfig", "ImportConfig", "PrepareConfig", "TestConfig", "TestTaskOptions", "TrainConfig"]
+__all__ = [
+    "DemoConfig",
+    "ImportConfig",
+    "PredictConfig",
+    "PrepareConfig",
+    "TestConfig",
+    "TestTaskOptions",
+    "TrainConfig",
+]

@@ -65,7 +65,11 @@ def command(model: type[FrozenOptions], run: Callable[[Sequence[Setting], bool],
     context = Parameter("ctx", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [
         context,
-        *(parameter for leaf in known.leaves.values() for parameter in _parameters(leaf)),
+        *(
+            parameter
+            for leaf in known.leaves.values()
+            for parameter in (_words(leaf) if leaf.dotted == model.words else _parameters(leaf))
+        ),
         *_own_parameters(bool(model.main)),
     ]
     # Typer reads the signature and the annotations.
@@ -101,6 +105,8 @@ def _from_flags(ctx: typer.Context, known: Tree, flags: dict[str, object]) -> li
         given = flags[identifier]
         texts = [str(text) for text in given] if isinstance(given, list | tuple) else [str(given)]
         for text in texts:
+            if leaf.dotted == known.words and text.startswith("-"):
+                raise unknown_flag(text, known)
             if text.startswith("--") and "--" + spelling(text[2:].partition("=")[0]) in names:
                 raise InvalidOptions(f"{leaf.flag} needs a value, but is followed by {text}.")
         value = leaf.value(texts, leaf.flag) if leaf.many else leaf.parsed(texts[0], leaf.flag)
@@ -138,6 +144,13 @@ def _parameters(leaf: Leaf) -> list[Parameter]:
     )
     kind = list[str] if leaf.many else str
     return [_keyword(leaf.identifier, Annotated[kind | None, option], None)]
+
+
+def _words(leaf: Leaf) -> list[Parameter]:
+    """What takes all words that belong to no flag."""
+    metavar = leaf.dotted.upper().removesuffix("S")
+    argument = typer.Argument(metavar=metavar, help=escape(leaf.help), show_default=False)
+    return [_keyword(leaf.identifier, Annotated[list[str] | None, argument], None)]
 
 
 def _help(leaf: Leaf) -> str:

@@ -156,6 +156,11 @@ class Tree:
         """Dotted names of all sections and leaves, sections first."""
         return tuple(".".join(path) for path in (*sorted(self.sections), *self.leaves))
 
+    @property
+    def words(self) -> str:
+        """The option that takes words without a flag, or nothing."""
+        return str(getattr(self.model, "words", ""))
+
     def named(self, dotted: str) -> Leaf:
         """The option of that dotted name."""
         return self.leaves[tuple(dotted.split("."))]
