@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo.class_masks import class_labels
-from saticl.geo.raster import Array, opened
+from saticl.geo.raster import Array, opened, read_bands
 from saticl.geo.windows import Window
 from saticl.labels import Colour
 
@@ -55,8 +55,8 @@ def compare(class_map: Path, mask: Path, colours: Sequence[Colour]) -> NDArray[n
             )
         for top in range(0, predicted.height, ROWS):
             window = Window(top, 0, min(ROWS, predicted.height - top), predicted.width)
-            pair = class_labels(truth, window, colours), class_labels(predicted, window, colours)
-            counts += _counted(*pair, len(colours))
+            values = read_bands(predicted, [1], window)[0]
+            counts += _counted(class_labels(truth, window, colours), values, len(colours))
     return counts
 
 
