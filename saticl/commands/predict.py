@@ -16,6 +16,7 @@ from saticl.engine.device import leave_together
 from saticl.files import write_json
 from saticl.geo.imagery import ImageReader, open_image
 from saticl.geo.raster import environment
+from saticl.geo.windows import grid
 from saticl.inference.fit import what_does_not_fit
 from saticl.inference.maps import Place, Wanted, assemble, is_finished, origin, predict_rows
 from saticl.inference.parts import Parts, said
@@ -114,7 +115,8 @@ def _tiling(config: PredictConfig, predictor: Predictor) -> Tiling:
     usual = predictor.default_tiling
     size = config.size or usual.size
     overlap = size // 4 if config.overlap is None else config.overlap
-    return Tiling(size, overlap, config.batch_size, int(config.tta))
+    grid(1, 1, size, overlap)  # refuses an overlap that does not fit
+    return Tiling(size, overlap, config.batch_size, config.tta)
 
 
 def _write_polygons(config: PredictConfig, work: Work) -> None:

@@ -37,8 +37,8 @@ class PredictConfig(FrozenOptions):
         None, description="pixels that neighbouring windows share (default: a quarter of --size)"
     )
     batch_size: Count = Field(4, description="windows per batch, in every process")
-    tta: Literal["1", "4", "8"] = Field(
-        "1", description="mean over turned views of every window: 4 quarter turns, or 8 with mirrored ones"
+    tta: Literal[1, 4, 8] = Field(
+        1, description="mean over turned views of every window: 4 quarter turns, or 8 with mirrored ones"
     )
     confidence: Literal["margin", "entropy"] | None = Field(
         None,

