@@ -6,8 +6,6 @@ from math import pi
 import torch
 from torch import Tensor
 
-from saticl.geo.windows import Window
-
 MARGIN = 0.25
 """Part of the overlap, at a window's edge, that does not count: there the network sees least of the surroundings."""
 
@@ -40,8 +38,3 @@ def fades(starts: Sequence[int], length: int, total: int, overlap: int) -> list[
     for start, weight in zip(starts, weights, strict=True):
         sums[start : start + length] += weight
     return [weight / sums[start : start + length] for start, weight in zip(starts, weights, strict=True)]
-
-
-def rows_and_columns(windows: Sequence[Window]) -> tuple[list[int], list[int]]:
-    """Where the rows and the columns of a grid of windows begin."""
-    return sorted({window.row for window in windows}), sorted({window.col for window in windows})

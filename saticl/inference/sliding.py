@@ -16,8 +16,8 @@ from torch import Tensor
 
 from saticl.geo.imagery import Patch
 from saticl.geo.raster import Array
-from saticl.geo.windows import Window, grid
-from saticl.inference.blending import fades, rows_and_columns
+from saticl.geo.windows import Window
+from saticl.inference.blending import fades
 from saticl.transforms.dihedral import Dihedral
 from saticl.transforms.rescale import filling
 
@@ -42,31 +42,52 @@ class Tiling:
     """Symmetric views whose mean is taken: 1, 4 or 8."""
 
 
+ALIGNED = 32
+"""Pixels that become one in the coarsest maps of most networks: moved by less, a network sees others together."""
+
+
 @dataclass(frozen=True)
 class Windows:
-    """The windows of a raster: on a grid of pixels, the last ones pulled inside."""
+    """The windows of a raster, all of one size.
+
+    They begin at multiples of `aligned` where the size and the overlap do, so that the network divides the raster in
+    the same way in each; for that, the last ones may show up to `aligned` - 1 pixels beyond the raster.
+    """
 
     height: int
     width: int
     size: int
     overlap: int
+    aligned: int = ALIGNED
 
     @cached_property
     def starts(self) -> tuple[list[int], list[int]]:
         """Where rows and columns of windows begin."""
-        return rows_and_columns(grid(self.height, self.width, self.size, self.overlap))
+        return self._starts(self.height), self._starts(self.width)
 
     @property
     def extent(self) -> tuple[int, int]:
         """Height and width of every window: the size, or less where the raster is smaller."""
         return min(self.size, self.height), min(self.size, self.width)
 
+    @property
+    def covered(self) -> tuple[int, int]:
+        """Rows and columns that windows show, those beyond the raster included."""
+        (rows, cols), (height, width) = self.starts, self.extent
+        return rows[-1] + height, cols[-1] + width
+
     @cached_property
     def weights(self) -> tuple[list[Tensor], list[Tensor]]:
         """What the pixels of each row [h] and of each column [w] of windows count."""
-        sides = zip(self.starts, self.extent, (self.height, self.width), strict=True)
+        sides = zip(self.starts, self.extent, self.covered, strict=True)
         rows, cols = (fades(starts, length, total, self.overlap) for starts, length, total in sides)
         return rows, cols
+
+    def _starts(self, total: int) -> list[int]:
+        if total <= self.size:
+            return [0]
+        last = -(-(total - self.size) // self.aligned) * self.aligned
+        return [*range(0, last, self.size - self.overlap), last]
 
     def over(self, rows: range) -> range:
         """The rows of windows that show any of these rows of the raster."""
@@ -120,7 +141,7 @@ def blended(
     """
     wanted = range(windows.height) if rows is None else rows
     sums: Tensor | None = None
-    for index, strip in _strips(read, windows, wanted, fill):
+    for index, strip in _strips(_beyond(read, windows), windows, wanted, fill):
         top, length = windows.starts[0][index], windows.extent[0]
         added = _row(strip, probabilities, windows, index, batch_size)
         if added is not None:
@@ -129,7 +150,7 @@ def blended(
         done = range(max(top, wanted.start), min(end, wanted.stop))
         if done:
             part = slice(done.start - top, done.stop - top)
-            yield Band(done.start, _or_nothing(sums, part, strip), strip.invalid[part])
+            yield Band(done.start, _finished(sums, part, windows.width), strip.invalid[part, : windows.width])
         if sums is not None:
             sums = _moved(sums, end - top, length)
 
@@ -161,18 +182,16 @@ def _row(strip: _Strip, probabilities: Probabilities, windows: Windows, index: i
         images = np.stack([strip.image[:, :, start : start + width] for _, start in chosen])
         found = probabilities(torch.from_numpy(images)).float()
         if sums is None:
-            sums = found.new_zeros(found.shape[1], found.shape[2], windows.width)
+            sums = found.new_zeros(found.shape[1], found.shape[2], windows.covered[1])
         found *= row_weights[index].to(found.device)[:, None]
         for (number, start), one in zip(chosen, found, strict=True):
             sums[:, :, start : start + width].addcmul_(one, col_weights[number].to(found.device))
     return sums
 
 
-def _or_nothing(sums: Tensor | None, part: slice, strip: _Strip) -> Tensor:
-    """The finished part; where the network saw nothing yet, it has no classes."""
-    if sums is None:
-        return torch.zeros(0, part.stop - part.start, strip.image.shape[2])
-    return sums[:, part].clone()
+def _finished(sums: Tensor | None, part: slice, width: int) -> Tensor:
+    """The finished rows; where the network saw nothing yet, there are no classes."""
+    return torch.zeros(0, part.stop - part.start, width) if sums is None else sums[:, part, :width].clone()
 
 
 def _moved(sums: Tensor, by: int, length: int) -> Tensor:
@@ -189,7 +208,7 @@ def _strips(read: Read, windows: Windows, wanted: range, fill: Sequence[float]) 
     starts = windows.starts[0]
 
     def load(top: int, rows: int) -> _Strip:
-        return _filled(read(Window(top, 0, rows, windows.width)), fill)
+        return _filled(read(Window(top, 0, rows, windows.covered[1])), fill)
 
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(load, starts[indices.start], height)
@@ -202,6 +221,24 @@ def _strips(read: Read, windows: Windows, wanted: range, fill: Sequence[float]) 
                 coming = reader.submit(load, bottom, starts[index + 1] + height - bottom)
             yield index, strip
             held = strip
+
+
+def _beyond(read: Read, windows: Windows) -> Read:
+    """Reads also beyond the raster, below it and to its right, where there are no data."""
+
+    def of(window: Window) -> Patch:
+        rows, cols = max(min(window.height, windows.height - window.row), 0), windows.width
+        top = min(window.row, windows.height - 1)
+        image, _, empty = read(Window(top, 0, max(rows, 1), cols))  # where all is beyond, for the type of the pixels
+        more = (0, window.height - rows), (0, window.width - cols)
+        if rows and not any(more[0] + more[1]):
+            return Patch(image, None, empty)
+        invalid = np.zeros(image.shape[1:], np.bool_) if empty is None else empty
+        return Patch(
+            np.pad(image[:, :rows], ((0, 0), *more)), None, np.pad(invalid[:rows], more, constant_values=True)
+        )
+
+    return of
 
 
 def _filled(patch: Patch, fill: Sequence[float]) -> _Strip:

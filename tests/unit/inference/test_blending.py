@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saticl.geo.windows import grid
-from saticl.inference.blending import MARGIN, fade, fades, rows_and_columns
+from saticl.inference.blending import MARGIN, fade, fades
 
 
 @given(st.integers(1, 200), st.integers(2, 40), st.data())
 def test_windows_count_one_in_all_at_every_pixel(total: int, size: int, data: st.DataObject) -> None:
     overlap = data.draw(st.integers(0, size - 1))
-    _, starts = rows_and_columns(grid(1, total, size, overlap))
+    starts = sorted({window.col for window in grid(1, total, size, overlap)})
     length = min(size, total)
 
     weights = fades(starts, length, total, overlap)
@@ -45,7 +45,3 @@ def test_small_overlaps_leave_no_pixel_without_weight(overlap: int) -> None:
     first, second = fades([0, 8 - overlap], 8, 16 - overlap, overlap)
 
     torch.testing.assert_close(first[8 - overlap :] + second[:overlap], torch.ones(overlap))
-
-
-def test_rows_and_columns_of_a_grid() -> None:
-    assert rows_and_columns(grid(10, 20, 8, 2)) == ([0, 2], [0, 6, 12])

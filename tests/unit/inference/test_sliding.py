@@ -1,6 +1,7 @@
 """Rasters of any size through a network in windows: nothing shows where they meet."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_the_picture_is_what_the_network_gives_for_the_whole_raster(
 ) -> None:
     image = picture(height, width)
 
-    found = whole(blended(reading(image), NETWORK, Windows(height, width, size, overlap), FILL, batch_size))
+    found = whole(blended(reading(image), NETWORK, Windows(height, width, size, overlap, aligned=1), FILL, batch_size))
 
     torch.testing.assert_close(found, NETWORK(torch.from_numpy(image)[None])[0], rtol=0, atol=1e-5)
 
@@ -78,9 +79,9 @@ def test_a_crop_gives_the_classes_of_the_whole_inside(height: int, width: int, d
     top, left = data.draw(st.integers(0, height - 9)), data.draw(st.integers(0, width - 9))
     bottom, right = data.draw(st.integers(top + 8, height)), data.draw(st.integers(left + 8, width))
 
-    large = whole(blended(reading(image), NETWORK, Windows(height, width, 24, 12), FILL, 3)).argmax(0)
+    large = whole(blended(reading(image), NETWORK, Windows(height, width, 24, 12, aligned=1), FILL, 3)).argmax(0)
     crop = image[:, top:bottom, left:right]
-    small = whole(blended(reading(crop), NETWORK, Windows(*crop.shape[1:], 24, 12), FILL, 3)).argmax(0)
+    small = whole(blended(reading(crop), NETWORK, Windows(*crop.shape[1:], 24, 12, aligned=1), FILL, 3)).argmax(0)
 
     inside = slice(REACH, -REACH)
     assert small[inside, inside].equal(large[top:bottom, left:right][inside, inside])
@@ -89,7 +90,7 @@ def test_a_crop_gives_the_classes_of_the_whole_inside(height: int, width: int, d
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 70), st.integers(0, 20), st.data())
 def test_some_rows_are_those_of_all_to_the_last_bit(height: int, overlap: int, data: st.DataObject) -> None:
-    image, windows = picture(height, 30), Windows(height, 30, 21, overlap)
+    image, windows = picture(height, 30), Windows(height, 30, 21, overlap, aligned=1)
     first = data.draw(st.integers(0, height - 1))
     last = data.draw(st.integers(first + 1, height))
 
@@ -108,11 +109,48 @@ def test_pixels_without_data_hold_the_fill_for_the_network_and_are_named(dtype: 
     expected = image.astype(np.float32)
     expected[:, invalid] = np.array(FILL, np.float32)[:, None]
 
-    bands = list(blended(reading(image, invalid), NETWORK, Windows(40, 50, 24, 12), FILL, 4))
+    bands = list(blended(reading(image, invalid), NETWORK, Windows(40, 50, 24, 12, aligned=1), FILL, 4))
 
     assert np.array_equal(np.concatenate([band.invalid for band in bands]), invalid)
     found = torch.cat([band.probabilities for band in bands], dim=1)
     torch.testing.assert_close(found, NETWORK(torch.from_numpy(expected)[None])[0], rtol=0, atol=1e-5)
+
+
+class Coarse(nn.Module):
+    """A network that sees the raster in squares of four pixels, with the fill beyond what it is given."""
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        below, right = -height % 4, -width % 4
+        values = nn.functional.pad(images.float() - torch.tensor(FILL)[:, None, None], (0, right, 0, below)) / 50
+        coarse = nn.functional.avg_pool2d(values, 4)
+        seen = NETWORK.layers[0](coarse)
+        scores = nn.functional.interpolate(seen, scale_factor=4, mode="nearest")[..., :height, :width]
+        return scores.softmax(1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 100), st.integers(1, 100), st.sampled_from([(32, 16), (40, 20), (64, 16)]))
+def test_windows_divide_the_raster_as_the_network_does(height: int, width: int, tiling: tuple[int, int]) -> None:
+    image, (size, overlap) = picture(height, width), tiling
+
+    found = whole(blended(reading(image), Coarse(), Windows(height, width, size, overlap, aligned=4), FILL, 2))
+
+    torch.testing.assert_close(found, Coarse()(torch.from_numpy(image)[None])[0], rtol=0, atol=1e-5)
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000))
+def test_windows_begin_on_the_grid_and_show_little_beyond_the_raster(height: int, width: int) -> None:
+    windows = Windows(height, width, 512, 128)
+
+    for starts, length, total, covered in zip(
+        windows.starts, windows.extent, (height, width), windows.covered, strict=True
+    ):
+        assert all(start % 32 == 0 for start in starts)
+        assert length == min(512, total)
+        assert total <= covered < total + 32
+        assert all(0 < right - left <= 384 for left, right in pairwise(starts))
 
 
 def test_windows_without_any_data_do_not_pass_the_network() -> None:
@@ -124,7 +162,7 @@ def test_windows_without_any_data_do_not_pass_the_network() -> None:
         seen.append(len(images))
         return NETWORK(images)
 
-    bands = list(blended(reading(image, invalid), counting, Windows(64, 64, 16, 0), FILL, 8))
+    bands = list(blended(reading(image, invalid), counting, Windows(64, 64, 16, 0, aligned=1), FILL, 8))
 
     assert seen == [1, 1]  # rows 32 and 48, the first column
     assert sum(len(band.invalid) for band in bands) == 64
@@ -140,7 +178,7 @@ def test_every_pixel_is_read_once_and_the_next_rows_while_the_network_works() ->
         rows.append((window.row, window.height, window.col, window.width))
         return Patch(image[:, *window.slices], None, None)
 
-    bands = blended(read, NETWORK, Windows(50, 20, 16, 6), FILL, 2)
+    bands = blended(read, NETWORK, Windows(50, 20, 16, 6, aligned=1), FILL, 2)
     next(bands)
 
     list(bands)
