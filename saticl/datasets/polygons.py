@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from rasterio.crs import CRS
 
 from saticl.datasets.base import Polygons
 from saticl.errors import InvalidRaster
@@ -40,20 +41,24 @@ class PolygonReader:
         return Decoded(labels, None, None)
 
 
-def open_polygons(polygons: Polygons, place: Place) -> PolygonReader:
+def open_polygons(polygons: Polygons, place: Place, of_image: CRS | None) -> PolygonReader:
     """Read the polygons that lie on a place, once for all blocks of a scene that a process cuts.
+
+    `of_image` is the coordinate system of the image's file, which the place need not have.
 
     Raises InvalidRaster for what cannot be read or placed, polygons that all lie elsewhere (unless an area of interest
     says that somebody looked here), and values of the attribute that stand for no class.
     """
-    return _opened(polygons, place, tuple(_stamp(layer.path) for layer in polygons.layers))
+    return _opened(polygons, place, of_image, tuple(_stamp(layer.path) for layer in polygons.layers))
 
 
 @lru_cache(maxsize=2)
-def _opened(polygons: Polygons, place: Place, _stamps: tuple[tuple[int, int], ...]) -> PolygonReader:
+def _opened(
+    polygons: Polygons, place: Place, of_image: CRS | None, _stamps: tuple[tuple[int, int], ...]
+) -> PolygonReader:
     """The stamps are those of the files: what was read before they changed is not taken."""
-    area = None if polygons.area is None else read_polygons(polygons.area, place)
-    found = read_polygons(polygons.layer, place, polygons.attribute)
+    area = None if polygons.area is None else read_polygons(polygons.area, place, of_image)
+    found = read_polygons(polygons.layer, place, of_image, polygons.attribute)
     if area is not None and area.outside:
         raise InvalidRaster(area.outside)
     if area is None and found.outside:

@@ -46,8 +46,8 @@ class Found(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_polygons(layer: Layer, place: Place, attribute: str | None = None) -> Found:
-    """The polygons of a layer that touch a place.
+def read_polygons(layer: Layer, place: Place, of_image: CRS | None, attribute: str | None = None) -> Found:
+    """The polygons of a layer that touch a place; `of_image` is the coordinate system of the image as its file has it.
 
     Raises InvalidRaster for files that cannot be read, layers and attributes that are not there, coordinate systems
     that nobody names, points, lines, and polygons that cannot be repaired; InvalidOptions for a coordinate system
@@ -55,7 +55,7 @@ def read_polygons(layer: Layer, place: Place, attribute: str | None = None) -> F
     """
     info = _info(layer)
     _check_attribute(layer, info, attribute)
-    crs = _crs(layer, info["crs"], place)
+    crs = _crs(layer, info["crs"], place, of_image)
     bounds = _bounds(place, crs, layer)
     extent = info["total_bounds"]
     if extent is None or not _meet(extent, bounds):
@@ -89,10 +89,10 @@ def _check_attribute(layer: Layer, info: dict[str, Any], attribute: str | None) 
         raise InvalidRaster(f"{layer} has no attribute {attribute!r}: it has {known}.")
 
 
-def _crs(layer: Layer, of_file: str | None, place: Place) -> CRS | None:
+def _crs(layer: Layer, of_file: str | None, place: Place, of_image: CRS | None) -> CRS | None:
     """The coordinate system of a layer that lies where the place does."""
     if layer.crs == OF_IMAGE:
-        return place.crs
+        return of_image  # and not that of the place, on whose grid the image may be read
     name = layer.crs or of_file
     if name is None:
         raise InvalidRaster(

@@ -1,5 +1,6 @@
 """Labels drawn from vector files: what is drawn, what lies on top, what is where nothing is, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from saticl.datasets import find
 from saticl.datasets.base import Request, Scene
 from saticl.datasets.reader import open_scene
 from saticl.errors import InvalidOptions, InvalidRaster, MissingRawData
+from saticl.geo.grids import Wanted
 from saticl.geo.raster import parse_crs, write
 from saticl.labels import IGNORE, UNLABELLED
 from tests.polygons import PLACE, UTM, box, on_ground, write_polygons
@@ -176,6 +178,18 @@ def test_polygons_of_an_image_without_a_place_are_in_pixels(raw: Path) -> None:
     write_polygons(raw / "labels.geojson", [FIRST, SECOND, THIRD], KINDS)
 
     np.testing.assert_array_equal(labels(raw, file="labels.geojson", crs="image"), EXPECTED)
+
+
+def test_the_coordinate_system_of_the_image_is_that_of_its_file_whatever_the_tiles_have(raw: Path) -> None:
+    write(raw / "one.tif", picture(HEIGHT, WIDTH), PLACE, parse_crs("EPSG:26719"))
+    write_polygons(raw / "bare.shp", [on_ground(FIRST), on_ground(SECOND)], KINDS[:2], crs=None, kind="Polygon")
+    wanted = Wanted(crs="EPSG:26919")
+
+    named = whole(replace(scene(raw, file="bare.shp", crs="EPSG:26719"), wanted=wanted))[2]
+    of_image = whole(replace(scene(raw, file="bare.shp", crs="image"), wanted=wanted))[2]
+
+    assert set(np.unique(named)) >= {BUILDING, ROAD}
+    np.testing.assert_array_equal(of_image, named)
 
 
 def test_a_scene_between_the_polygons_is_unlabelled_and_says_so(raw: Path) -> None:
