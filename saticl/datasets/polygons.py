@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from rasterio.crs import CRS
 
 from saticl.datasets.base import Polygons
+from saticl.datasets.stamps import Stamp, stamps
 from saticl.errors import InvalidRaster
 from saticl.geo.drawing import Drawing
 from saticl.geo.palette import Bytes, Decoded
@@ -49,12 +49,12 @@ def open_polygons(polygons: Polygons, place: Place, of_image: CRS | None) -> Pol
     Raises InvalidRaster for what cannot be read or placed, polygons that all lie elsewhere (unless an area of interest
     says that somebody looked here), and values of the attribute that stand for no class.
     """
-    return _opened(polygons, place, of_image, tuple(_stamp(layer.path) for layer in polygons.layers))
+    return _opened(polygons, place, of_image, tuple(stamps(layer.path for layer in polygons.layers).items()))
 
 
 @lru_cache(maxsize=2)
 def _opened(
-    polygons: Polygons, place: Place, of_image: CRS | None, _stamps: tuple[tuple[int, int], ...]
+    polygons: Polygons, place: Place, of_image: CRS | None, _stamps: tuple[tuple[str, Stamp], ...]
 ) -> PolygonReader:
     """The stamps are those of the files: what was read before they changed is not taken."""
     area = None if polygons.area is None else read_polygons(polygons.area, place, of_image)
@@ -100,11 +100,3 @@ def _listed(counts: Iterable[tuple[str, int]]) -> str:
     shown = [f"{value} ({number:,})" for value, number in counts]
     more = f" and {len(shown) - SHOWN} more values" if len(shown) > SHOWN else ""
     return ", ".join(shown[:SHOWN]) + more
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    file = Path(path)
-    if not file.exists():
-        return 0, 0
-    status = file.stat()
-    return status.st_mtime_ns, status.st_size
