@@ -6,6 +6,7 @@ GeoPackage, GeoJSON, Shapefile and what else GDAL's vector library reads, curves
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +58,7 @@ def read_polygons(layer: Layer, place: Place, of_image: CRS | None, attribute: s
     _check_attribute(layer, info, attribute)
     crs = _crs(layer, info["crs"], place, of_image)
     bounds = _bounds(place, crs, layer)
-    extent = info["total_bounds"]
+    extent = _extent(info)
     if extent is None or not _meet(extent, bounds):
         return Found(np.array([], object), [], [], _outside(layer, extent, crs, place), ())
     fids, geometries, values = _read(layer, bounds, attribute)
@@ -81,6 +82,13 @@ def _info(layer: Layer) -> dict[str, Any]:
     if info["geometry_type"] is None:
         raise InvalidRaster(f"{layer} has a table without geometries: choose another layer or file.")
     return dict(info)
+
+
+def _extent(info: dict[str, Any]) -> Bounds | None:
+    """The box around all polygons, None where there are none: then GeoJSON says infinity, and a Shapefile zeros."""
+    extent = info["total_bounds"]
+    is_there = extent is not None and info["features"] > 0 and any(extent) and all(map(isfinite, extent))
+    return extent if is_there else None
 
 
 def _check_attribute(layer: Layer, info: dict[str, Any], attribute: str | None) -> None:

@@ -201,6 +201,20 @@ def test_a_scene_between_the_polygons_is_unlabelled_and_says_so(raw: Path) -> No
     assert (labels(raw) == UNLABELLED).all()
 
 
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".shp"])
+@pytest.mark.parametrize("polygons", [[], [None], [shapely.Polygon()]], ids=["nothing", "missing", "empty"])
+def test_a_file_without_a_single_polygon_leaves_its_scene_unlabelled_with_a_note(
+    raw: Path, suffix: str, polygons: list[Any]
+) -> None:
+    path = raw / f"none{suffix}"
+    write_polygons(path, polygons, kind="Polygon")
+    changes = {"file": path.name, "attribute": None, "classes": None}
+
+    with open_scene(scene(raw, ["building"], **changes)) as reader:
+        assert reader.notes == (f"no polygon of {path} lies on it",)
+    assert (labels(raw, ["building"], **changes) == UNLABELLED).all()
+
+
 def test_polygons_that_changed_are_read_again(raw: Path) -> None:
     labels(raw)
     write_polygons(raw / "labels.gpkg", [on_ground(FIRST)] * 40, ["house"] * 40)
