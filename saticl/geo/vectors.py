@@ -61,7 +61,7 @@ def read_polygons(layer: Layer, place: Place, of_image: CRS | None, attribute: s
     extent = _extent(info)
     if extent is None or not _meet(extent, bounds):
         return Found(np.array([], object), [], [], _outside(layer, extent, crs, place), ())
-    fids, geometries, values = _read(layer, bounds, attribute)
+    fids, geometries, values = _read(layer, bounds, attribute, _is_boolean(info, attribute))
     parts = valid_parts(geometries, str(layer), fids)
     parts = in_pixels(parts, str(layer), crs, place, shapely.box(*bounds))
     kept = parts.owners.tolist()
@@ -155,7 +155,14 @@ def _range(bounds: Bounds) -> str:
     return f"from ({bounds[0]:.8g}, {bounds[1]:.8g}) to ({bounds[2]:.8g}, {bounds[3]:.8g})"
 
 
-def _read(layer: Layer, bounds: Bounds, attribute: str | None) -> tuple[NDArray[np.int64], Geometries, list[str]]:
+def _is_boolean(info: dict[str, Any], attribute: str | None) -> bool:
+    subtypes = dict(zip(info["fields"], info["ogr_subtypes"], strict=True))
+    return attribute is not None and subtypes[attribute] == "OFSTBoolean"
+
+
+def _read(
+    layer: Layer, bounds: Bounds, attribute: str | None, is_boolean: bool
+) -> tuple[NDArray[np.int64], Geometries, list[str]]:
     """Numbers, geometries and values of the features in a box of the layer's coordinate system."""
     columns = [] if attribute is None else [attribute]
     with _readable(layer):
@@ -166,8 +173,13 @@ def _read(layer: Layer, bounds: Bounds, attribute: str | None) -> tuple[NDArray[
     lost = shapely.is_missing(geometries) & np.array([content is not None for content in binary], bool)
     if lost.any():
         raise InvalidRaster(f"Feature {fids[lost][0]} of {layer} is not a polygon that can be read: draw it again.")
-    values = [""] * len(fids) if attribute is None else [text(value) for value in fields[0].tolist()]
+    values = [""] * len(fids) if attribute is None else [_text(value, is_boolean) for value in fields[0].tolist()]
     return fids, geometries, values
+
+
+def _text(value: object, is_boolean: bool) -> str:
+    # Where one of them is null, all booleans that are read are numbers: 1, 0, and not a number.
+    return text(bool(value) if is_boolean and text(value) != "null" else value)
 
 
 def _notes(layer: Layer, repaired: tuple[int, ...]) -> tuple[str, ...]:

@@ -121,6 +121,28 @@ def test_a_single_class_needs_no_attribute_and_numbers_are_found_as_text(raw: Pa
     np.testing.assert_array_equal(two, painted((FIRST, 0), (SECOND, 1)))
 
 
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+@pytest.mark.parametrize("with_null", [False, True])
+def test_yes_and_no_are_true_and_false_whether_a_value_lacks_or_not(raw: Path, suffix: str, with_null: bool) -> None:
+    path = raw / f"flags{suffix}"
+    write_polygons(path, [on_ground(one) for one in (FIRST, SECOND, THIRD)], [True, False, False])
+    if with_null:
+        pyogrio.raw.write(
+            path,
+            np.array([shapely.to_wkb(on_ground(one)) for one in (FIRST, SECOND, THIRD)], object),
+            [np.array([True, False, False])],
+            ["kind"],
+            field_mask=[np.array([False, False, True])],
+            geometry_type="Polygon",
+            crs=UTM,
+        )
+
+    found = labels(raw, file=path.name, classes={"building": True, "road": False}, skip=["null"])
+
+    third = () if with_null else ((THIRD, ROAD),)
+    np.testing.assert_array_equal(found, painted((FIRST, BUILDING), (SECOND, ROAD), *third))
+
+
 def test_touched_pixels_are_drawn_where_that_is_wanted(raw: Path) -> None:
     write_polygons(raw / "labels.gpkg", [on_ground(box(10.6, 10.6, 4, 4))], ["house"])
 
