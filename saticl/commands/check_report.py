@@ -74,7 +74,9 @@ def show_checked(checked: Checked) -> None:
             _line(f"- {finding.text}", style)
     if checked.is_usable:
         tiles = sum(one.tiles for one in checked.found)
-        _line(f"`prepare` would cut {tiles:,} tiles of {config.tile_size} pixels, overlap {config.overlap}.", "green")
+        # Which tiles hold too little data is known only when they are cut.
+        number = f"at most {tiles:,}" if config.min_valid else f"{tiles:,}"
+        _line(f"`prepare` would cut {number} tiles of {config.tile_size} pixels, overlap {config.overlap}.", "green")
 
 
 def to_record(checked: Checked) -> dict[str, object]:
@@ -101,7 +103,7 @@ def to_record(checked: Checked) -> dict[str, object]:
 
 
 def _scene_record(one: Inspected) -> dict[str, object]:
-    scene, seen, place = one.scene, one.seen, one.look.cut or one.look.places.get("image")
+    scene, seen, place = one.scene, one.seen, one.look.cut or one.look.own
     return {
         "id": scene.id,
         "group": scene.group,
@@ -144,7 +146,9 @@ def _table(checked: Checked) -> Table:
     groups = {one.scene.group for one in checked.found}
     row("scenes", lambda group: f"{len(group):,}")
     row("groups", lambda group: f"{len({one.scene.group for one in group}):,}", len(groups) < len(checked.found))
-    row("tiles", lambda group: f"{sum(one.tiles for one in group):,}")
+    row(
+        "tiles, at most" if checked.config.min_valid else "tiles", lambda group: f"{sum(one.tiles for one in group):,}"
+    )
     row("megapixels", lambda group: f"{_pixels(group) / 1e6:,.1f}")
     for label, name in enumerate(checked.classes):
         row(f"{name} %", partial(_class_share, label=label))
@@ -160,7 +164,7 @@ def _table(checked: Checked) -> Table:
 
 def _facts(checked: Checked) -> Table:
     """What images are like."""
-    cut = [one.look.cut or one.look.places.get("image") for one in checked.found]
+    cut = [one.look.cut or one.look.own for one in checked.found]
     places = [place for place in cut if place is not None]
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)

@@ -157,9 +157,8 @@ def _value(name: str, pixels: int, found: Sequence[Inspected]) -> Value:
 
 def _shape(problem: str, scene: Scene) -> str:
     """A sentence without what differs from scene to scene: names of files, and numbers."""
-    for file in (scene.image, scene.mask, scene.dsm):
-        if file is not None:
-            problem = problem.replace(file, "file")
+    for file in scene.files:
+        problem = problem.replace(file, "file")
     return re.sub(r"\d[\d,.]*", "#", problem)
 
 

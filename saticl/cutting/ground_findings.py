@@ -87,7 +87,7 @@ def _displaced(found: Sequence[Inspected]) -> Iterator[Finding]:
     """Surface models that lie elsewhere than their image; masks are put onto its grid."""
     apart: list[tuple[str, float]] = []
     for one in found:
-        image, other = one.look.places.get("image"), one.look.places.get("surface model")
+        image, other = one.look.own, one.look.places.get(one.scene.dsm or "")
         distance = 0.0 if image is None or other is None else distance_px(image, other)
         if distance > LEAST_DISTANCE_PX:
             apart.append((one.scene.id, distance))
