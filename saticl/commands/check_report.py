@@ -146,9 +146,8 @@ def _table(checked: Checked) -> Table:
     groups = {one.scene.group for one in checked.found}
     row("scenes", lambda group: f"{len(group):,}")
     row("groups", lambda group: f"{len({one.scene.group for one in group}):,}", len(groups) < len(checked.found))
-    row(
-        "tiles, at most" if checked.config.min_valid else "tiles", lambda group: f"{sum(one.tiles for one in group):,}"
-    )
+    tiles = "tiles, at most" if checked.config.min_valid else "tiles"
+    row(tiles, lambda group: f"{sum(one.tiles for one in group):,}")
     row("megapixels", lambda group: f"{_pixels(group) / 1e6:,.1f}")
     for label, name in enumerate(checked.classes):
         row(f"{name} %", partial(_class_share, label=label))

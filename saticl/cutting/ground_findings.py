@@ -14,7 +14,7 @@ LEAST_SHARE = 1e-3
 """Part of a scene that another one must show before it counts: neighbours may share a row of pixels."""
 
 LEAST_DISTANCE_PX = 0.5
-"""Pixels between image and mask below which they count as lying on each other."""
+"""Pixels between image and surface model below which they count as lying on each other."""
 
 LEAST_SCALE = 1.05
 """Ratio of the coarsest to the finest resolution above which scenes count as different."""
