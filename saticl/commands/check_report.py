@@ -16,6 +16,7 @@ from saticl.cutting.inspected import Inspected
 from saticl.display.console import console
 from saticl.geo.ground import ground_size
 from saticl.geo.statistics import BandSums
+from saticl.sentences import some_of
 from saticl.tiles.manifest import DSM
 
 KINDS = 3
@@ -191,9 +192,7 @@ def _kinds(values: Iterable[str]) -> str:
     counts = Counter(values)
     if len(counts) < 2:
         return next(iter(counts), "not known")
-    shown = [f"{value} ({number_of(number, 'scene')})" for value, number in counts.most_common(KINDS)]
-    rest = len(counts) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+    return some_of((f"{value} ({number_of(number, 'scene')})" for value, number in counts.most_common()), KINDS)
 
 
 def _pixels(group: list[Inspected]) -> int:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from math import isinf
 from typing import NamedTuple
 
-from saticl.cutting.findings import Finding, about, number_of, some_of
+from saticl.cutting.findings import Finding, about, number_of
 from saticl.cutting.inspected import Inspected
 from saticl.datasets.base import Scene
 from saticl.geo.ground import ground_size
 from saticl.geo.places import distance_px, shared_ground
+from saticl.sentences import some_of
 
 LEAST_SHARE = 1e-3
 """Part of a scene that another one must show before it counts: neighbours may share a row of pixels."""

@@ -1,7 +1,6 @@
 """Polygons as the labels of a scene: what is drawn, in which order, and what the pixels are that none covers."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +16,7 @@ from saticl.geo.place import Place
 from saticl.geo.vectors import Found, read_polygons
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE, UNLABELLED
+from saticl.sentences import some_of
 
 SHOWN = 8
 """Values of an attribute that a message lists."""
@@ -90,13 +90,8 @@ def _check_values(polygons: Polygons, found: Found) -> None:
     features = dict(zip(found.features, found.values, strict=True))
     unknown = Counter(value for value in features.values() if value not in known)
     if unknown:
+        named = some_of((f"{value} ({number:,})" for value, number in unknown.most_common()), SHOWN)
         raise InvalidRaster(
             f"{polygons.layer} has {unknown.total():,} polygons whose {polygons.attribute!r} stands for no class: "
-            f"{_listed(unknown.most_common())}. Write the values under `polygons` in `classes`, `ignore` or `skip`."
+            f"{named}. Write the values under `polygons` in `classes`, `ignore` or `skip`."
         )
-
-
-def _listed(counts: Iterable[tuple[str, int]]) -> str:
-    shown = [f"{value} ({number:,})" for value, number in counts]
-    more = f" and {len(shown) - SHOWN} more values" if len(shown) > SHOWN else ""
-    return ", ".join(shown[:SHOWN]) + more
