@@ -22,14 +22,12 @@ from rasterio.errors import CRSError
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo.layer import OF_IMAGE, Layer, text
-from saticl.geo.place import Place
-from saticl.geo.shapes import Geometries, in_pixels, named, valid_parts
+from saticl.geo.place import Place, named
+from saticl.geo.shapes import Geometries, in_pixels, valid_parts
+from saticl.sentences import some_of
 
 MARGIN = 0.01
 """Share of its sides that is read around a grid: reprojected boxes are not exact."""
-
-SHOWN = 5
-"""Features that a message names."""
 
 Bounds = tuple[float, float, float, float]
 
@@ -185,10 +183,9 @@ def _text(value: object, is_boolean: bool) -> str:
 def _notes(layer: Layer, repaired: tuple[int, ...]) -> tuple[str, ...]:
     if not repaired:
         return ()
-    more = f" and {len(repaired) - SHOWN} more" if len(repaired) > SHOWN else ""
-    names = ", ".join(str(fid) for fid in repaired[:SHOWN])
+    names = some_of(map(str, repaired))
     what = "1 polygon was" if len(repaired) == 1 else f"{len(repaired)} polygons were"
-    return (f"{what} not valid and {'is' if len(repaired) == 1 else 'are'} repaired ({layer}: feature {names}{more})",)
+    return (f"{what} not valid and {'is' if len(repaired) == 1 else 'are'} repaired ({layer}: feature {names})",)
 
 
 @contextmanager
