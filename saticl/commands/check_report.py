@@ -16,6 +16,7 @@ from saticl.cutting.inspected import Inspected
 from saticl.display.console import console
 from saticl.geo.ground import ground_size
 from saticl.geo.statistics import BandSums
+from saticl.sentences import some_of
 from saticl.tiles.manifest import DSM
 
 KINDS = 3
@@ -74,7 +75,9 @@ def show_checked(checked: Checked) -> None:
             _line(f"- {finding.text}", style)
     if checked.is_usable:
         tiles = sum(one.tiles for one in checked.found)
-        _line(f"`prepare` would cut {tiles:,} tiles of {config.tile_size} pixels, overlap {config.overlap}.", "green")
+        # Which tiles hold too little data is known only when they are cut.
+        number = f"at most {tiles:,}" if config.min_valid else f"{tiles:,}"
+        _line(f"`prepare` would cut {number} tiles of {config.tile_size} pixels, overlap {config.overlap}.", "green")
 
 
 def to_record(checked: Checked) -> dict[str, object]:
@@ -101,7 +104,7 @@ def to_record(checked: Checked) -> dict[str, object]:
 
 
 def _scene_record(one: Inspected) -> dict[str, object]:
-    scene, seen, place = one.scene, one.seen, one.look.cut or one.look.places.get("image")
+    scene, seen, place = one.scene, one.seen, one.look.cut or one.look.own
     return {
         "id": scene.id,
         "group": scene.group,
@@ -144,7 +147,8 @@ def _table(checked: Checked) -> Table:
     groups = {one.scene.group for one in checked.found}
     row("scenes", lambda group: f"{len(group):,}")
     row("groups", lambda group: f"{len({one.scene.group for one in group}):,}", len(groups) < len(checked.found))
-    row("tiles", lambda group: f"{sum(one.tiles for one in group):,}")
+    tiles = "tiles, at most" if checked.config.min_valid else "tiles"
+    row(tiles, lambda group: f"{sum(one.tiles for one in group):,}")
     row("megapixels", lambda group: f"{_pixels(group) / 1e6:,.1f}")
     for label, name in enumerate(checked.classes):
         row(f"{name} %", partial(_class_share, label=label))
@@ -160,7 +164,7 @@ def _table(checked: Checked) -> Table:
 
 def _facts(checked: Checked) -> Table:
     """What images are like."""
-    cut = [one.look.cut or one.look.places.get("image") for one in checked.found]
+    cut = [one.look.cut or one.look.own for one in checked.found]
     places = [place for place in cut if place is not None]
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -188,9 +192,7 @@ def _kinds(values: Iterable[str]) -> str:
     counts = Counter(values)
     if len(counts) < 2:
         return next(iter(counts), "not known")
-    shown = [f"{value} ({number_of(number, 'scene')})" for value, number in counts.most_common(KINDS)]
-    rest = len(counts) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+    return some_of((f"{value} ({number_of(number, 'scene')})" for value, number in counts.most_common()), KINDS)
 
 
 def _pixels(group: list[Inspected]) -> int:

@@ -15,7 +15,7 @@ from saticl.cutting.executor import local_executor
 from saticl.cutting.findings import Finding, Value
 from saticl.cutting.ground_findings import Overlap
 from saticl.cutting.inspected import Inspected, Look, Scan
-from saticl.cutting.inspection import is_suspicious, look_at, pixels_of_mask, read_scenes, scan_masks, sections_of
+from saticl.cutting.inspection import is_suspicious, look_at, pixels_of_masks, read_scenes, scan_masks, sections_of
 from saticl.datasets.base import DatasetAdapter, Request, Scene
 from saticl.datasets.listing import located
 from saticl.display.console import console
@@ -84,7 +84,7 @@ def _inspected(config: PrepareConfig, looks: list[Look], classes: int) -> list[I
             seen = read_scenes(looks, classes, executor, bar.finished)
         pairs = list(zip(looks, seen, strict=True))
         suspicious = [look for look, counted in pairs if is_suspicious(look, counted)]
-        with _bar("masks", sum(map(pixels_of_mask, suspicious))) as bar:
+        with _bar("masks", sum(map(pixels_of_masks, suspicious))) as bar:
             scans = scan_masks(suspicious, executor, bar.finished)
     return [
         Inspected(look, counted, scans.get(look.scene.id, Scan()), _number_of_tiles(look, config))

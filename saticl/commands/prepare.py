@@ -2,7 +2,8 @@
 
 Scenes are cut in blocks of rows, in this process or in a pool; each block leaves a part file. When all parts are
 there, whoever wrote the last one joins them in the order of the scenes, so that one process, many, and the shards of a
-job array give the same bytes. Running again does what is left to do, and cuts anew what was lost or damaged.
+job array give the same bytes. Running again does what is left to do, and cuts anew what was lost or
+damaged, and scenes whose files have changed.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from saticl.cutting.executor import cut_blocks, local_executor, raise_failures
 from saticl.cutting.folder import State, begin, finished, reopen, state_of, sweep
 from saticl.cutting.join import join
 from saticl.cutting.recipe import Asked, Recipe
-from saticl.cutting.survey import Failures, is_finished, survey_scenes, unfinished
+from saticl.cutting.survey import Failures, is_finished, left_to_others, survey_scenes, unfinished
 from saticl.datasets import find
 from saticl.datasets.base import DatasetAdapter, Request, Scene, Value
 from saticl.datasets.folder import Folder
@@ -89,10 +90,12 @@ def _cut(
     config: PrepareConfig, recipe: Recipe, adapter: DatasetAdapter, scenes: list[Scene], shard: tuple[int, int]
 ) -> Manifest | None:
     survey = survey_scenes(scenes, recipe)
-    left, damaged = unfinished(survey.share(*shard), recipe)
-    if damaged:
-        console.print(_repairing(damaged), style="yellow", highlight=False, soft_wrap=True)
-        reopen(recipe.root)
+    own = survey.share(*shard)
+    left, damaged = unfinished(survey, own, recipe)
+    for told in (_outdated(list(survey.outdated)), _repairing(damaged)):
+        if told:
+            console.print(told, style="yellow", highlight=False, soft_wrap=True)
+            reopen(recipe.root)
     failed = survey.failed | _cut_blocks(left, recipe, config.jobs)
     raise_failures({scene.id: failed[scene.id] for scene in scenes if scene.id in failed}, recipe.root)
     if not all(is_finished(block, recipe) for block in left):
@@ -100,7 +103,7 @@ def _cut(
             f"Some tiles in {recipe.root} were written and are now missing or incomplete: make sure that the disk "
             "has free space and that no other program writes there, then run the same command again."
         )
-    of_others = {block.scene.id for block in survey.all() if not is_finished(block, recipe)}
+    of_others = left_to_others(survey, own, recipe)
     if of_others:
         scenes_left = "1 scene" if len(of_others) == 1 else f"{len(of_others)} scenes"
         console.print(f"This shard is done. Other shards still cut {scenes_left}; the last one writes {MANIFEST}.")
@@ -119,7 +122,18 @@ def _cut_blocks(blocks: list[Block], recipe: Recipe, jobs: int) -> Failures:
         return cut_blocks(blocks, recipe, executor, bar.finished)
 
 
+def _outdated(scenes: list[str]) -> str:
+    """What is said where source files have changed, else nothing."""
+    if not scenes:
+        return ""
+    number = "1 scene" if len(scenes) == 1 else f"{len(scenes):,} scenes"
+    return f"Files of {number} have changed since tiles were cut, for example of {scenes[0]}. This is cut again now."
+
+
 def _repairing(damaged: list[str]) -> str:
+    """What is said where tiles are damaged, else nothing."""
+    if not damaged:
+        return ""
     return f"{_number(damaged)} missing or damaged, for example {damaged[0]}. This is cut again now."
 
 

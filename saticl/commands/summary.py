@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.table import Table
 
 from saticl.display.console import console
+from saticl.sentences import some_of
 from saticl.tiles.manifest import Manifest, SceneEntry
 
 NAMED = 3
@@ -60,11 +61,7 @@ def _notes(manifest: Manifest) -> list[str]:
     for scene in manifest.scenes:
         for note in (*scene.notes, *_defects(scene)):
             scenes.setdefault(note, []).append(scene.id)
-    return [f"{_some(names)}: {note}" for note, names in scenes.items()]
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more scenes" if len(names) > NAMED else "")
+    return [f"{some_of(names, NAMED)}: {note}" for note, names in scenes.items()]
 
 
 def _unlabelled(used: list[list[SceneEntry]]) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """Files written behind the work: encoding the next tile does not wait until the disk has taken the last one."""
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Self
 
@@ -23,10 +23,12 @@ class WriteBehind:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
-        """Wait for what is being written; after an error, what only waits is given up."""
-        self._thread.shutdown(cancel_futures=kind is not None)
-        if kind is None:
-            self._settle(0)
+        """Wait for what is being written; after an error, or Ctrl-C while waiting, what only waits is given up."""
+        try:
+            if kind is None:
+                self._settle(0)
+        finally:
+            self._give_up()
 
     def write(self, path: Path, content: bytes) -> None:
         """Write a file, complete or not at all, soon.
@@ -38,4 +40,10 @@ class WriteBehind:
 
     def _settle(self, left: int) -> None:
         while len(self._waiting) > left:
-            self._waiting.popleft().result()
+            self._waiting[0].result()
+            self._waiting.popleft()  # not before: an interrupt may come in between, and the file is still written
+
+    def _give_up(self) -> None:
+        """Nothing is written any more when this ends, so that tiles may be removed."""
+        wait([future for future in self._waiting if not future.cancel()])
+        self._thread.shutdown()

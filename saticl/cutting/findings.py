@@ -11,9 +11,7 @@ from saticl.cutting.inspected import Inspected
 from saticl.cutting.join import check_alike
 from saticl.datasets.base import Scene
 from saticl.errors import InvalidRaster
-
-SHOWN = 5
-"""Values, scenes and files that a sentence names."""
+from saticl.sentences import some_of
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,6 @@ def about(text: str, scenes: Sequence[str], total: int) -> Finding:
 def number_of(number: int, what: str) -> str:
     """A number with its noun: 1 scene, 2 scenes."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
 
 
 def broken(found: Sequence[Inspected]) -> Iterator[Finding]:
@@ -157,9 +150,8 @@ def _value(name: str, pixels: int, found: Sequence[Inspected]) -> Value:
 
 def _shape(problem: str, scene: Scene) -> str:
     """A sentence without what differs from scene to scene: names of files, and numbers."""
-    for file in (scene.image, scene.mask, scene.dsm):
-        if file is not None:
-            problem = problem.replace(file, "file")
+    for file in scene.files:
+        problem = problem.replace(file, "file")
     return re.sub(r"\d[\d,.]*", "#", problem)
 
 

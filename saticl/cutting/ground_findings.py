@@ -4,17 +4,18 @@ from collections.abc import Iterator, Sequence
 from math import isinf
 from typing import NamedTuple
 
-from saticl.cutting.findings import Finding, about, number_of, some_of
+from saticl.cutting.findings import Finding, about, number_of
 from saticl.cutting.inspected import Inspected
 from saticl.datasets.base import Scene
 from saticl.geo.ground import ground_size
 from saticl.geo.places import distance_px, shared_ground
+from saticl.sentences import some_of
 
 LEAST_SHARE = 1e-3
 """Part of a scene that another one must show before it counts: neighbours may share a row of pixels."""
 
 LEAST_DISTANCE_PX = 0.5
-"""Pixels between image and mask below which they count as lying on each other."""
+"""Pixels between image and surface model below which they count as lying on each other."""
 
 LEAST_SCALE = 1.05
 """Ratio of the coarsest to the finest resolution above which scenes count as different."""
@@ -87,7 +88,7 @@ def _displaced(found: Sequence[Inspected]) -> Iterator[Finding]:
     """Surface models that lie elsewhere than their image; masks are put onto its grid."""
     apart: list[tuple[str, float]] = []
     for one in found:
-        image, other = one.look.places.get("image"), one.look.places.get("surface model")
+        image, other = one.look.own, one.look.places.get(one.scene.dsm or "")
         distance = 0.0 if image is None or other is None else distance_px(image, other)
         if distance > LEAST_DISTANCE_PX:
             apart.append((one.scene.id, distance))

@@ -15,13 +15,18 @@ class Look:
 
     scene: Scene
     places: dict[str, Place]
-    """The grid of each file that can be opened: image, mask, surface model."""
+    """The grid of each raster that can be opened, by its file: image, masks, surface model."""
     cut: Place | None
     """The grid that would be cut; None where the scene cannot be opened."""
     problems: tuple[str, ...]
     """Why it cannot be opened."""
     notes: tuple[str, ...]
     """Defects that would be repaired."""
+
+    @property
+    def own(self) -> Place | None:
+        """The grid of the image; None where its file cannot be opened."""
+        return self.places.get(self.scene.image)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Inspected:
     seen: Seen
     scan: Scan
     tiles: int
-    """How many would be cut; 0 where it cannot be opened."""
+    """How many would be cut, those with too little data included; 0 where it cannot be opened."""
 
     @property
     def scene(self) -> Scene:

@@ -46,12 +46,11 @@ Report = Callable[[str, int], None]
 
 def look_at(scene: Scene) -> Look:
     """Open the files of a scene and close them again."""
-    files = {"image": scene.image, "mask": scene.mask, "surface model": scene.dsm}
     places: dict[str, Place] = {}
-    for kind, path in files.items():
+    for path in (scene.image, *(mask.path for mask in scene.masks), scene.dsm):
         if path is not None:
             with suppress(InvalidRaster):  # opening the scene says it
-                places[kind] = place_of(path)
+                places[path] = place_of(path)
     problems: dict[str, None] = {}
     for part in (
         scene,
@@ -121,7 +120,7 @@ def scan_mask(scene: Scene) -> Scan:
 
 def scan_masks(looks: Sequence[Look], executor: Executor, report: Report) -> dict[str, Scan]:
     """What was found in the masks of these scenes, by scene; raises InvalidRaster where a process was killed."""
-    pixels = {look.scene.id: pixels_of_mask(look) for look in looks}
+    pixels = {look.scene.id: pixels_of_masks(look) for look in looks}
     scans: dict[str, Scan] = {}
     for scene, scan in completed(executor, scan_mask, [look.scene for look in looks]):
         scans[scene.id] = scan
@@ -129,10 +128,10 @@ def scan_masks(looks: Sequence[Look], executor: Executor, report: Report) -> dic
     return scans
 
 
-def pixels_of_mask(look: Look) -> int:
-    """How many pixels a mask has; 0 where it cannot be opened."""
-    place = look.places.get("mask")
-    return 0 if place is None else place.height * place.width
+def pixels_of_masks(look: Look) -> int:
+    """How many pixels the masks of a scene have, those left out that cannot be opened."""
+    found = (look.places.get(mask.path) for mask in look.scene.masks)
+    return sum(place.height * place.width for place in found if place is not None)
 
 
 def _parts(section: Section, classes: int) -> Iterator[Seen]:

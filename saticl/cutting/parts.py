@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from saticl.cutting.recipe import Asked, Recipe
+from saticl.datasets.stamps import Stamps
 from saticl.files import write_atomically
 from saticl.geo.statistics import BandSums
 from saticl.labels import Split
@@ -68,6 +69,12 @@ class Part(PartRecord):
     skipped: int = 0
     """Tiles that were left out because too few of their pixels hold data."""
     tiles: tuple[Tile, ...]
+    sources: Stamps | None = None
+    """The scene's files on this machine as they were before they were read; None in parts of earlier versions."""
+
+    def is_outdated(self, now: Stamps) -> bool:
+        """Whether files of the scene have changed since; those that are gone cannot say it."""
+        return self.sources is not None and any(self.sources.get(name) != stamp for name, stamp in now.items())
 
 
 def write_part(recipe: Recipe, part: Part) -> None:

@@ -20,6 +20,7 @@ from saticl.cutting.recipe import TILES, Recipe
 from saticl.cutting.strips import Cell, Strip, crop, strips
 from saticl.datasets.base import Scene
 from saticl.datasets.reader import Reading, SceneReader, open_scene
+from saticl.datasets.stamps import Stamps, stamps
 from saticl.files import Fingerprint
 from saticl.geo import raster
 from saticl.geo.palette import Flags
@@ -38,12 +39,13 @@ def cut_block(block: Block, recipe: Recipe) -> None:
     behind.
     """
     recipe.part(block.scene.id, block.number).unlink(missing_ok=True)  # its tiles are about to change
+    sources = stamps(block.scene.files)  # before they are opened: what changes from now on is noticed by the next run
     with raster.environment(), open_scene(block.scene) as reader:
         disk = WriteBehind()
         writer = _Writer(block.scene, reader, recipe, disk)
         try:
             with disk:
-                part = _cut(block, reader, writer)
+                part = _cut(block, reader, writer, sources)
             write_part(recipe, part)
         except BaseException:
             if not recipe.part(block.scene.id, block.number).exists():  # then another process has finished it
@@ -67,7 +69,7 @@ def _remove(recipe: Recipe, scene: Scene, files: list[Path]) -> None:
     remove_if_empty(recipe.root / TILES / scene.id)
 
 
-def _cut(block: Block, reader: SceneReader, writer: "_Writer") -> Part:
+def _cut(block: Block, reader: SceneReader, writer: "_Writer", sources: Stamps) -> Part:
     recipe, scene = writer.recipe, block.scene
     tally = _Tally(np.zeros(len(recipe.colours), np.int64))
     tiles: list[Tile] = []
@@ -98,6 +100,7 @@ def _cut(block: Block, reader: SceneReader, writer: "_Writer") -> Part:
         counted=tally.counted(),
         skipped=writer.skipped,
         tiles=tuple(tiles),
+        sources=sources,
     )
 
 

@@ -142,6 +142,11 @@ class Scene:
         drawn = () if self.polygons is None else tuple(layer.path for layer in self.polygons.layers)
         return (*(mask.path for mask in self.masks), *drawn)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files that it is read from."""
+        return (self.image, *self.label_files, *(() if self.dsm is None else (self.dsm,)))
+
 
 class DatasetAdapter(ABC):
     """A dataset as it is downloaded."""

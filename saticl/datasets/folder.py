@@ -15,6 +15,7 @@ from saticl.errors import InvalidOptions, MissingRawData
 from saticl.geo.palette import ExactPalette, IndexPalette, Palette
 from saticl.geo.raster import parse_crs
 from saticl.labels import Split
+from saticl.sentences import some_of
 from saticl.tasks import Protocol
 
 DSM = Choice(
@@ -140,7 +141,7 @@ class Folder(DatasetAdapter):
         unlisted = sorted({key for key in keys.values() if key not in places})
         if unlisted:
             raise InvalidOptions(
-                f"The split of {self.title} says nothing about {_some(unlisted)}: list each {split.by} under train, "
+                f"The split of {self.title} says nothing about {some_of(unlisted)}: list each {split.by} under train, "
                 "val, test, or skip."
             )
         return {name: _split(places[key]) for name, key in keys.items()}
@@ -181,7 +182,7 @@ class Folder(DatasetAdapter):
             return f"All images of {self.title} below {root.title} are skipped: list some under train or test."
         files = [file for of_scene in lacking.values() for file in of_scene]
         advice = f"add --allow-missing to cut the {complete} complete scenes" if complete else "no scene is complete"
-        return f"{len(files)} files of {self.title} are missing below {root.title}: {_some(files)}; {advice}."
+        return f"{len(files)} files of {self.title} are missing below {root.title}: {some_of(files)}; {advice}."
 
 
 class _Finder:
@@ -238,7 +239,3 @@ def _scene_id(values: list[str]) -> str:
 
 def _split(place: str) -> Split | None:
     return next((split for split in SPLITS if split == place), None)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -17,7 +17,7 @@ from saticl.geo.palette import Decoded, Flags, IndexPalette, Palette, PresencePa
 from saticl.geo.place import Place
 from saticl.geo.raster import Array, opened, read_bands
 from saticl.geo.windows import Window
-from saticl.labels import IGNORE
+from saticl.labels import IGNORE, UNLABELLED
 
 TOLERANCE = 0.01
 """How far from its true place a pixel may be looked up when a mask is warped, in pixels of the mask."""
@@ -48,15 +48,17 @@ class MaskReader:
     """What was done to the mask."""
 
     def read(self, window: Window) -> Decoded:
-        """The labels of a window of the image, IGNORE where the mask does not reach.
+        """The labels of a window of the image, IGNORE where the mask is transparent or does not reach.
 
         Raises InvalidRaster for values of no class where that is strict.
         """
         labels, inexact, unknown = self.palette.decode(_values(self.source, window, self.palette, self.warped))
-        if self.warped is not None:
-            beyond = read_bands(self.warped, [self.warped.count], window)[0] == 0
-            labels[beyond] = IGNORE
-            inexact, unknown = _without(inexact, beyond), _without(unknown, beyond)
+        hidden = _hidden(self.source, window, self.warped)
+        if hidden is not None:
+            # A mask of one class that is transparent says that the class is not there, and nothing of the other ones.
+            is_of_one = isinstance(self.palette, PresencePalette) and _is_transparent(self.source)
+            labels[hidden] = UNLABELLED if is_of_one else IGNORE
+            inexact, unknown = _without(inexact, hidden), _without(unknown, hidden)
         if unknown is not None and self.is_strict:
             raise InvalidRaster(_diagnosis(self.source, self.palette))
         return Decoded(labels, inexact, unknown)
@@ -100,7 +102,7 @@ def _warped(source: DatasetReader, own: Place, place: Place) -> WarpedVRT:
     if not place.meets(own):
         raise InvalidRaster(f"The mask {own.name} lies elsewhere than its image {place.name}: check the files.")
     grid = {"transform": place.transform, "height": place.height, "width": place.width}
-    alpha = {} if source.colorinterp[-1] == ColorInterp.alpha else {"add_alpha": True}
+    alpha = {} if _is_transparent(source) else {"add_alpha": True}
     # A nodata value of the mask is a label like others: the band of transparency alone says where it ends.
     return WarpedVRT(
         source,
@@ -116,8 +118,21 @@ def _warped(source: DatasetReader, own: Place, place: Place) -> WarpedVRT:
     )
 
 
-def _without(flags: Flags | None, beyond: Flags) -> Flags | None:
-    left = None if flags is None else flags & ~beyond
+def _is_transparent(mask: DatasetReader) -> bool:
+    """Whether its last band says which pixels are drawn."""
+    return bool(mask.colorinterp[-1] == ColorInterp.alpha)
+
+
+def _hidden(mask: DatasetReader, window: Window, warped: WarpedVRT | None = None) -> Flags | None:
+    """Pixels that are transparent, or where a warped mask does not reach; None where there can be none."""
+    if warped is None and not _is_transparent(mask):
+        return None
+    pixels = mask if warped is None else warped
+    return np.asarray(read_bands(pixels, [pixels.count], window)[0] == 0)
+
+
+def _without(flags: Flags | None, hidden: Flags | None) -> Flags | None:
+    left = flags if flags is None or hidden is None else flags & ~hidden
     return left if left is not None and left.any() else None
 
 
@@ -190,13 +205,13 @@ def _all_unknown(mask: DatasetReader, palette: Palette) -> Counter[str]:
     counts: Counter[str] = Counter()
     for row in range(0, mask.height, 512):
         strip = Window(row, 0, min(512, mask.height - row), mask.width)
-        counts += _unknown(_values(mask, strip, palette), palette)
+        values = _values(mask, strip, palette)
+        counts += _by_value(values, _without(palette.decode(values).unknown, _hidden(mask, strip)))
     return counts
 
 
-def _unknown(values: Array, palette: Palette) -> Counter[str]:
+def _by_value(values: Array, unknown: Flags | None) -> Counter[str]:
     """How often each value of no class occurs, by the value as people write it."""
-    unknown = palette.decode(values).unknown
     if unknown is None:
         return Counter()
     if len(values) == 1:

@@ -12,7 +12,6 @@ from saticl.datasets.base import Scene
 from saticl.datasets.masks import MaskReader, Under, open_mask
 from saticl.geo.nodata import either
 from saticl.geo.palette import Decoded
-from saticl.geo.place import Place
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE, UNLABELLED
 
@@ -67,12 +66,12 @@ def open_labels(scene: Scene, under: Under) -> Iterator[LabelReader]:
     with ExitStack() as stack:
         masks = [open_mask(mask.path, mask.palette, scene.is_strict, under, scene.crs) for mask in scene.masks]
         opened = tuple(stack.enter_context(mask) for mask in masks)
-        yield LabelReader(opened, _polygons(scene, under.grid), scene.rest)
+        yield LabelReader(opened, _polygons(scene, under), scene.rest)
 
 
-def _polygons(scene: Scene, place: Place) -> "PolygonReader | None":
+def _polygons(scene: Scene, under: Under) -> "PolygonReader | None":
     if scene.polygons is None:
         return None
     from saticl.datasets.polygons import open_polygons  # half a second, which scenes with masks need not wait
 
-    return open_polygons(scene.polygons, place)
+    return open_polygons(scene.polygons, under.grid, under.own.crs)

@@ -1,14 +1,14 @@
 """Polygons as the labels of a scene: what is drawn, in which order, and what the pixels are that none covers."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
+from rasterio.crs import CRS
 
 from saticl.datasets.base import Polygons
+from saticl.datasets.stamps import Stamp, stamps
 from saticl.errors import InvalidRaster
 from saticl.geo.drawing import Drawing
 from saticl.geo.palette import Bytes, Decoded
@@ -16,6 +16,7 @@ from saticl.geo.place import Place
 from saticl.geo.vectors import Found, read_polygons
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE, UNLABELLED
+from saticl.sentences import some_of
 
 SHOWN = 8
 """Values of an attribute that a message lists."""
@@ -40,20 +41,24 @@ class PolygonReader:
         return Decoded(labels, None, None)
 
 
-def open_polygons(polygons: Polygons, place: Place) -> PolygonReader:
+def open_polygons(polygons: Polygons, place: Place, of_image: CRS | None) -> PolygonReader:
     """Read the polygons that lie on a place, once for all blocks of a scene that a process cuts.
+
+    `of_image` is the coordinate system of the image's file, which the place need not have.
 
     Raises InvalidRaster for what cannot be read or placed, polygons that all lie elsewhere (unless an area of interest
     says that somebody looked here), and values of the attribute that stand for no class.
     """
-    return _opened(polygons, place, tuple(_stamp(layer.path) for layer in polygons.layers))
+    return _opened(polygons, place, of_image, tuple(stamps(layer.path for layer in polygons.layers).items()))
 
 
 @lru_cache(maxsize=2)
-def _opened(polygons: Polygons, place: Place, _stamps: tuple[tuple[int, int], ...]) -> PolygonReader:
+def _opened(
+    polygons: Polygons, place: Place, of_image: CRS | None, _stamps: tuple[tuple[str, Stamp], ...]
+) -> PolygonReader:
     """The stamps are those of the files: what was read before they changed is not taken."""
-    area = None if polygons.area is None else read_polygons(polygons.area, place)
-    found = read_polygons(polygons.layer, place, polygons.attribute)
+    area = None if polygons.area is None else read_polygons(polygons.area, place, of_image)
+    found = read_polygons(polygons.layer, place, of_image, polygons.attribute)
     if area is not None and area.outside:
         raise InvalidRaster(area.outside)
     if area is None and found.outside:
@@ -85,21 +90,8 @@ def _check_values(polygons: Polygons, found: Found) -> None:
     features = dict(zip(found.features, found.values, strict=True))
     unknown = Counter(value for value in features.values() if value not in known)
     if unknown:
+        named = some_of((f"{value} ({number:,})" for value, number in unknown.most_common()), SHOWN)
         raise InvalidRaster(
             f"{polygons.layer} has {unknown.total():,} polygons whose {polygons.attribute!r} stands for no class: "
-            f"{_listed(unknown.most_common())}. Write the values under `polygons` in `classes`, `ignore` or `skip`."
+            f"{named}. Write the values under `polygons` in `classes`, `ignore` or `skip`."
         )
-
-
-def _listed(counts: Iterable[tuple[str, int]]) -> str:
-    shown = [f"{value} ({number:,})" for value, number in counts]
-    more = f" and {len(shown) - SHOWN} more values" if len(shown) > SHOWN else ""
-    return ", ".join(shown[:SHOWN]) + more
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    file = Path(path)
-    if not file.exists():
-        return 0, 0
-    status = file.stat()
-    return status.st_mtime_ns, status.st_size

@@ -25,7 +25,7 @@ from rasterio.warp import transform_bounds
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo.ground import ground_size
 from saticl.geo.nodata import can_be_measured
-from saticl.geo.place import Place
+from saticl.geo.place import Place, named
 from saticl.geo.raster import parse_crs
 from saticl.geo.remote import shown
 
@@ -99,7 +99,7 @@ def regrid(source: Place, wanted: Wanted, name: str) -> Regrid | None:
             raise RasterioError("outside the area of the system")
     except (CPLE_BaseError, RasterioError) as error:
         raise InvalidRaster(
-            f"{name} cannot be converted from {_name(own)} to {_name(target)}: correct --target-crs."
+            f"{name} cannot be converted from {named(own)} to {named(target)}: correct --target-crs."
         ) from error
     size = native if wanted.gsd is None else wanted.gsd / float(target.units_factor[1])
     height, width = (max(ceil(length / size - EDGE), 1) for length in (top - bottom, right - left))
@@ -147,7 +147,7 @@ def regridded(
         yield cast(DatasetReader, warped)
 
 
-def place_of(file: DatasetReader, common: Place, gap: int = 0) -> Place:
+def place_in_scene(file: DatasetReader, common: Place, gap: int = 0) -> Place:
     """Where a file of a scene lies: where it says itself, else at the corner of the scene.
 
     Raises InvalidRaster for a file that does not say it, and is larger or smaller by more than `gap` pixels.
@@ -172,7 +172,7 @@ def _systems(source: Place, wanted: Wanted, name: str) -> tuple[CRS, CRS]:
     target = source.crs if wanted.crs is None else parse_crs(wanted.crs, "--target-crs")
     if wanted.gsd is not None and target.is_geographic:
         raise InvalidRaster(
-            f"{name} lies in {_name(target)}, which counts in degrees, but --gsd counts in metres: add "
+            f"{name} lies in {named(target)}, which counts in degrees, but --gsd counts in metres: add "
             "--target-crs with a system in metres, such as EPSG:32633 (UTM zone 33 N)."
         )
     return source.crs, target
@@ -182,7 +182,7 @@ def _check_metres(grid: Place, wanted: Wanted, name: str) -> None:
     ground = ground_size(grid.transform, grid.crs)
     if wanted.gsd is not None and ground is not None and abs(ground / wanted.gsd - 1) > MAX_STRETCH:
         raise InvalidRaster(
-            f"A metre of {_name(grid.crs)} is {ground / wanted.gsd:.2f} m on the ground where {name} lies, so "
+            f"A metre of {named(grid.crs)} is {ground / wanted.gsd:.2f} m on the ground where {name} lies, so "
             "--gsd would be wrong: choose another --target-crs, such as the UTM zone of the place."
         )
 
@@ -213,10 +213,4 @@ def _note(source: Place, grid: Place, is_coarser: bool) -> str:
 
 def _size(size: float, crs: CRS | None) -> str:
     unit = "units" if crs is None else crs.units_factor[0]
-    return f"{size:.4g} {unit} per pixel in {_name(crs)}"
-
-
-def _name(crs: CRS | None) -> str:
-    """Its code, or the name within its definition."""
-    code = None if crs is None else crs.to_epsg()
-    return f"EPSG:{code}" if code else str(crs and crs.to_wkt()).partition('"')[2].partition('"')[0]
+    return f"{size:.4g} {unit} per pixel in {named(crs)}"

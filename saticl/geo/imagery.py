@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from saticl.errors import InvalidRaster
-from saticl.geo.grids import AS_IT_IS, Regrid, Wanted, place_of, regrid, regridded
+from saticl.geo.grids import AS_IT_IS, Regrid, Wanted, place_in_scene, regrid, regridded
 from saticl.geo.nodata import either, fits, without_data
 from saticl.geo.palette import Flags
 from saticl.geo.place import Place
@@ -128,7 +128,7 @@ def open_image(
             notes, grid, how = (other.note,), other.grid, other.resampling
             pixels = stack.enter_context(regridded(pixels, own, grid, how, empty))
             if heights is not None:
-                place = place_of(heights, own, MAX_DSM_GAP)
+                place = place_in_scene(heights, own, MAX_DSM_GAP)
                 heights = stack.enter_context(regridded(heights, place, grid, how, low))
         yield ImageReader(
             pixels,

@@ -11,9 +11,6 @@ from rasterio.crs import CRS
 
 Numbers = NDArray[np.float64]
 
-LONGEST_CODE = 20
-"""Letters of EPSG:32633 and the like; longer descriptions of a coordinate system have its name in quotes."""
-
 SAME_PIXEL = 0.5
 """Grids whose corners are nearer than this, in pixels, are the same: then the nearest pixel is the same one."""
 
@@ -41,11 +38,8 @@ class Place:
 
     @property
     def system(self) -> str | None:
-        """The coordinate system in a word or two: its code, else its name."""
-        if self.crs is None:
-            return None
-        text = str(self.crs.to_string())
-        return text if len(text) <= LONGEST_CODE else text.split('"')[1]
+        """The coordinate system in a word or two, if there is one."""
+        return None if self.crs is None else named(self.crs)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -77,6 +71,14 @@ class Place:
         cols, rows = self.pixels_of(x, y)
         wanted_cols, wanted_rows = self.pixels_of(*self.corners)
         return bool(max(abs(cols - wanted_cols).max(), abs(rows - wanted_rows).max()) < SAME_PIXEL)
+
+
+def named(crs: CRS | None) -> str:
+    """A coordinate system in a word or two: its code, else the name that its definition begins with."""
+    if crs is None:
+        return "no coordinate system"
+    text = str(crs.to_string())
+    return text.split('"')[1] if '"' in text else text
 
 
 def reprojected(source: CRS | None, target: CRS | None, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:

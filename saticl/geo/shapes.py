@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from saticl.errors import InvalidRaster
-from saticl.geo.place import Numbers, Place, reprojected
+from saticl.geo.place import Numbers, Place, named, reprojected
 
 Geometries = NDArray[Any]
 """Array of shapely geometries."""
@@ -87,14 +87,6 @@ def in_pixels(parts: Parts, source: str, crs: CRS | None, place: Place, frame: G
             f"system of {place.name}: check both."
         )
     return Parts(polygons, owners, parts.repaired)
-
-
-def named(crs: CRS | None) -> str:
-    """A coordinate system in a word or two."""
-    if crs is None:
-        return "no coordinate system"
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else crs.to_string()[:60]
 
 
 def _repaired(polygon: Any, source: str, fid: int) -> Any:

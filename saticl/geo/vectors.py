@@ -6,6 +6,7 @@ GeoPackage, GeoJSON, Shapefile and what else GDAL's vector library reads, curves
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,14 +22,12 @@ from rasterio.errors import CRSError
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo.layer import OF_IMAGE, Layer, text
-from saticl.geo.place import Place
-from saticl.geo.shapes import Geometries, in_pixels, named, valid_parts
+from saticl.geo.place import Place, named
+from saticl.geo.shapes import Geometries, in_pixels, valid_parts
+from saticl.sentences import some_of
 
 MARGIN = 0.01
 """Share of its sides that is read around a grid: reprojected boxes are not exact."""
-
-SHOWN = 5
-"""Features that a message names."""
 
 Bounds = tuple[float, float, float, float]
 
@@ -46,8 +45,8 @@ class Found(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_polygons(layer: Layer, place: Place, attribute: str | None = None) -> Found:
-    """The polygons of a layer that touch a place.
+def read_polygons(layer: Layer, place: Place, of_image: CRS | None, attribute: str | None = None) -> Found:
+    """The polygons of a layer that touch a place; `of_image` is the coordinate system of the image as its file has it.
 
     Raises InvalidRaster for files that cannot be read, layers and attributes that are not there, coordinate systems
     that nobody names, points, lines, and polygons that cannot be repaired; InvalidOptions for a coordinate system
@@ -55,12 +54,12 @@ def read_polygons(layer: Layer, place: Place, attribute: str | None = None) -> F
     """
     info = _info(layer)
     _check_attribute(layer, info, attribute)
-    crs = _crs(layer, info["crs"], place)
+    crs = _crs(layer, info["crs"], place, of_image)
     bounds = _bounds(place, crs, layer)
-    extent = info["total_bounds"]
+    extent = _extent(info)
     if extent is None or not _meet(extent, bounds):
         return Found(np.array([], object), [], [], _outside(layer, extent, crs, place), ())
-    fids, geometries, values = _read(layer, bounds, attribute)
+    fids, geometries, values = _read(layer, bounds, attribute, _is_boolean(info, attribute))
     parts = valid_parts(geometries, str(layer), fids)
     parts = in_pixels(parts, str(layer), crs, place, shapely.box(*bounds))
     kept = parts.owners.tolist()
@@ -83,16 +82,23 @@ def _info(layer: Layer) -> dict[str, Any]:
     return dict(info)
 
 
+def _extent(info: dict[str, Any]) -> Bounds | None:
+    """The box around all polygons, None where there are none: then GeoJSON says infinity, and a Shapefile zeros."""
+    extent = info["total_bounds"]
+    is_there = extent is not None and info["features"] > 0 and any(extent) and all(map(isfinite, extent))
+    return extent if is_there else None
+
+
 def _check_attribute(layer: Layer, info: dict[str, Any], attribute: str | None) -> None:
     if attribute is not None and attribute not in info["fields"]:
         known = ", ".join(str(name) for name in info["fields"]) or "none"
         raise InvalidRaster(f"{layer} has no attribute {attribute!r}: it has {known}.")
 
 
-def _crs(layer: Layer, of_file: str | None, place: Place) -> CRS | None:
+def _crs(layer: Layer, of_file: str | None, place: Place, of_image: CRS | None) -> CRS | None:
     """The coordinate system of a layer that lies where the place does."""
     if layer.crs == OF_IMAGE:
-        return place.crs
+        return of_image  # and not that of the place, on whose grid the image may be read
     name = layer.crs or of_file
     if name is None:
         raise InvalidRaster(
@@ -147,7 +153,14 @@ def _range(bounds: Bounds) -> str:
     return f"from ({bounds[0]:.8g}, {bounds[1]:.8g}) to ({bounds[2]:.8g}, {bounds[3]:.8g})"
 
 
-def _read(layer: Layer, bounds: Bounds, attribute: str | None) -> tuple[NDArray[np.int64], Geometries, list[str]]:
+def _is_boolean(info: dict[str, Any], attribute: str | None) -> bool:
+    subtypes = dict(zip(info["fields"], info["ogr_subtypes"], strict=True))
+    return attribute is not None and subtypes[attribute] == "OFSTBoolean"
+
+
+def _read(
+    layer: Layer, bounds: Bounds, attribute: str | None, is_boolean: bool
+) -> tuple[NDArray[np.int64], Geometries, list[str]]:
     """Numbers, geometries and values of the features in a box of the layer's coordinate system."""
     columns = [] if attribute is None else [attribute]
     with _readable(layer):
@@ -158,17 +171,21 @@ def _read(layer: Layer, bounds: Bounds, attribute: str | None) -> tuple[NDArray[
     lost = shapely.is_missing(geometries) & np.array([content is not None for content in binary], bool)
     if lost.any():
         raise InvalidRaster(f"Feature {fids[lost][0]} of {layer} is not a polygon that can be read: draw it again.")
-    values = [""] * len(fids) if attribute is None else [text(value) for value in fields[0].tolist()]
+    values = [""] * len(fids) if attribute is None else [_text(value, is_boolean) for value in fields[0].tolist()]
     return fids, geometries, values
+
+
+def _text(value: object, is_boolean: bool) -> str:
+    # Where one of them is null, all booleans that are read are numbers: 1, 0, and not a number.
+    return text(bool(value) if is_boolean and text(value) != "null" else value)
 
 
 def _notes(layer: Layer, repaired: tuple[int, ...]) -> tuple[str, ...]:
     if not repaired:
         return ()
-    more = f" and {len(repaired) - SHOWN} more" if len(repaired) > SHOWN else ""
-    names = ", ".join(str(fid) for fid in repaired[:SHOWN])
+    names = some_of(map(str, repaired))
     what = "1 polygon was" if len(repaired) == 1 else f"{len(repaired)} polygons were"
-    return (f"{what} not valid and {'is' if len(repaired) == 1 else 'are'} repaired ({layer}: feature {names}{more})",)
+    return (f"{what} not valid and {'is' if len(repaired) == 1 else 'are'} repaired ({layer}: feature {names})",)
 
 
 @contextmanager

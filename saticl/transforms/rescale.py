@@ -59,8 +59,12 @@ def rescaled_crop(
 
 
 def filling(values: Sequence[float], dtype: np.dtype[np.generic]) -> Bands:
-    """A value per band in the type of the image: exact in floats, the nearest whole number otherwise."""
-    return np.asarray(values if dtype.kind == "f" else np.round(values)).astype(dtype)
+    """A value per band in the type of the image: exact in floats, else the nearest whole number that the type has."""
+    if dtype.kind == "f":
+        return np.asarray(values).astype(dtype)
+    limits = np.iinfo(dtype.name)
+    within: Bands = np.clip(np.round(values), limits.min, limits.max).astype(dtype)
+    return within
 
 
 def _cut(length: int, size: int, factor: float, generator: np.random.Generator) -> Cut:

@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 260
 
 LAYERS = (
-    {"", "labels", "types", "errors", "options", "files", "views", "allocator"},
+    {"", "labels", "types", "errors", "options", "files", "views", "allocator", "sentences"},
     {"losses", "metrics", "transforms", "geo"},
     {"models", "tasks"},
     {"protocol_files"},
@@ -62,6 +62,7 @@ TORCH_FREE = {
         "files",
         "views",
         "allocator",
+        "sentences",
         "geo",
         "city",
         "tasks",

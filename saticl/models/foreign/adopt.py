@@ -11,9 +11,7 @@ from saticl.models.foreign.architecture import Architecture
 from saticl.models.foreign.head import Channels, biases, rows
 from saticl.models.segmenter import Segmenter
 from saticl.models.weights import State, read_state
-
-FEW = 3
-"""Names of each kind in a refusal."""
+from saticl.sentences import some_of
 
 
 def adopt(
@@ -62,12 +60,12 @@ def unwrapped(state: State, head: str, path: Path) -> State:
     if not beginnings:
         raise InvalidCheckpoint(
             f"{path} is not a model of this architecture: it has no {layer}, but {len(state)} other tensors "
-            f"({_some(state)}). Choose the --architecture it was trained with."
+            f"({some_of(state)}). Choose the --architecture it was trained with."
         )
     if len(beginnings) > 1:
         raise InvalidCheckpoint(
-            f"{path} holds several models, whose names begin with {_some(map(repr, beginnings))}: save the state_dict "
-            "of one of them."
+            f"{path} holds several models, whose names begin with {some_of(map(repr, beginnings))}: save the "
+            "state_dict of one of them."
         )
     beginning = beginnings[0]
     return {name.removeprefix(beginning): value for name, value in state.items() if name.startswith(beginning)}
@@ -110,15 +108,10 @@ def _require_finite(found: State, path: Path) -> None:
     wrong = [name for name, value in found.items() if not bool(torch.isfinite(value).all())]
     if wrong:
         raise InvalidCheckpoint(
-            f"{path} holds weights that are NaN or infinite ({_some(wrong)}): it predicts nothing, export it again."
+            f"{path} holds weights that are NaN or infinite ({some_of(wrong)}): it predicts nothing, export it again."
         )
 
 
 def _count(names: Iterable[str], what: str) -> str:
     names = sorted(names)
-    return f"{len(names) or 'no'} tensors are {what}" + (f" ({_some(names)})" if names else "")
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
+    return f"{len(names) or 'no'} tensors are {what}" + (f" ({some_of(names)})" if names else "")

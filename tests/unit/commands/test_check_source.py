@@ -22,6 +22,7 @@ from saticl.errors import InvalidOptions, InvalidRaster, MissingRawData, SaticlE
 from saticl.geo import raster
 from saticl.geo.palette import encode
 from tests.cutting import config, digests, prepared
+from tests.polygons import box, write_polygons
 from tests.raw import HERE, labels, picture, potsdam_scene, vaihingen_scene
 
 UTM = CRS.from_epsg(32633)
@@ -463,3 +464,33 @@ def test_the_folder_for_tiles_may_lack_only_when_nothing_is_cut(source: Source) 
 def test_options_that_contradict_the_source_are_refused_at_once(source: Source) -> None:
     with pytest.raises(SaticlError, match="'nowhere' is not known"):
         prepare(asked(source, crs="nowhere"))
+
+
+def test_scenes_whose_polygons_all_lie_elsewhere_are_one_line(source: Source, look: Look) -> None:
+    content = json.loads(source.description.read_text())
+    del content["masks"]
+    polygons = {"file": "labels/{name}.gpkg", "attribute": "kind", "area": {"file": "areas/{name}.gpkg"}}
+    source.description.write_text(json.dumps(content | {"classes": ["x", "y", "z"], "polygons": polygons}))
+    for name in source.names:
+        for folder in ("labels", "areas"):
+            write_polygons(source.root / f"raw/{folder}/{name}.gpkg", [box(0, 0, 5, 5)], ["x"])
+
+    (text,) = look().texts(is_refused=True)
+
+    assert text.endswith("The same in 4 more scenes: b, c, d, e.")
+
+
+def test_overlaid_masks_with_the_same_problem_are_one_line(source: Source, look: Look) -> None:
+    content = json.loads(source.description.read_text())
+    masks = {"masks": ["masks/{name}.tif", "more/{name}.tif"], "unlabelled": [9]}
+    source.description.write_text(json.dumps(content | masks))
+    for name in source.names:
+        raster.write(source.root / f"raw/more/{name}.tif", labels(30, 50, classes=3)[None], Affine.identity(), None)
+
+    (text,) = look().texts(is_refused=True)
+
+    assert "The same in 4 more scenes" in text
+
+
+def test_with_min_valid_the_number_of_tiles_is_an_upper_limit(source: Source, look: Look) -> None:
+    assert "`prepare` would cut at most 20 tiles of 32 pixels" in look(min_valid=0.5).shown

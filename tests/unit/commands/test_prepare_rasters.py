@@ -268,7 +268,7 @@ def test_a_note_about_many_scenes_is_said_once(tmp_path: Path) -> None:
     with console.capture() as printed:
         cut(tmp_path, gsd=0.5)
 
-    assert "s0, s1, s2 and 2 more scenes: resampled" in printed.get()
+    assert "s0, s1, s2 and 2 more: resampled" in printed.get()
     assert printed.get().count("resampled") == 1
 
 

@@ -1,5 +1,6 @@
 """Files written behind the work: all of them, in order, and none in silence."""
 
+import signal
 import threading
 from pathlib import Path
 
@@ -89,5 +90,30 @@ def test_after_an_error_nothing_more_is_written(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(behind, "write_atomically", slowly)
     with pytest.raises(ZeroDivisionError), WriteBehind() as disk:
         fail(disk)
+
+    assert written == ["a"]
+
+
+def test_ctrl_c_while_the_last_files_are_awaited_gives_up_what_waits_and_ends_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write, written = threading.Event(), list[str]()
+
+    def slowly(path: Path, content: bytes) -> None:
+        may_write.wait(10)
+        written.append(path.name)
+
+    def interrupt() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        threading.Timer(0.1, may_write.set).start()
+
+    def work(disk: WriteBehind) -> None:
+        for name in "abc":
+            disk.write(tmp_path / name, b"")
+        threading.Timer(0.1, interrupt).start()
+
+    monkeypatch.setattr(behind, "write_atomically", slowly)
+    with pytest.raises(KeyboardInterrupt), WriteBehind() as disk:
+        work(disk)
 
     assert written == ["a"]

@@ -1,6 +1,7 @@
 """Sections of scenes, and results from any executor."""
 
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 
 from saticl.cutting import inspection
 from saticl.cutting.executor import InProcess, completed
-from saticl.cutting.inspection import look_at, sections_of
-from saticl.datasets.base import Scene
+from saticl.cutting.inspection import look_at, pixels_of_masks, sections_of
+from saticl.datasets.base import MaskFile, Scene
 from saticl.datasets.potsdam import Potsdam
 from saticl.errors import InvalidRaster
-from tests.raw import COMPLETE_OR_NOT, potsdam_scene
+from saticl.geo.raster import write
+from tests.raw import COMPLETE_OR_NOT, HERE, labels, potsdam_scene
 
 
 @pytest.fixture
@@ -47,8 +49,18 @@ def test_a_scene_that_cannot_be_opened_has_no_sections(scene: Scene) -> None:
     look = look_at(scene)
 
     assert sections_of(look) == []
-    assert set(look.places) == {"mask"}
+    assert set(look.places) == {scene.mask}
     assert len(look.problems) == 1
+
+
+def test_the_pixels_of_all_masks_are_counted(scene: Scene, tmp_path: Path) -> None:
+    write(tmp_path / "more.tif", labels(30, 20)[None], HERE, None)
+    more = MaskFile(str(tmp_path / "more.tif"), scene.palette)
+    gone = MaskFile(str(tmp_path / "gone.tif"), scene.palette)
+
+    assert pixels_of_masks(look_at(scene)) == 90 * 100
+    assert pixels_of_masks(look_at(replace(scene, overlays=(more, gone)))) == 90 * 100 + 30 * 20
+    assert pixels_of_masks(look_at(replace(scene, mask=None))) == 0
 
 
 def double(number: int, offset: int) -> int:

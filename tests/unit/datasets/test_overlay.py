@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import yaml
 from affine import Affine
 
@@ -162,3 +163,35 @@ def test_a_mask_that_lies_elsewhere_is_refused(raw: Path) -> None:
 
     with pytest.raises(InvalidRaster, match=r"The mask .*masks/one\.tif lies elsewhere than its image .*one\.tif"):
         whole(scene(raw))
+
+
+def write_transparent(path: Path, colours: np.ndarray, opaque: np.ndarray, left: float) -> None:
+    """A mask of three or four channels [3, H, W], of which the last says where it is drawn."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = {"crs": CRS, "transform": Affine(0.5, 0, left, 0, -0.5, TOP)}
+    profile = {"count": 4, "height": HEIGHT, "width": WIDTH, "dtype": "uint8", "photometric": "RGB", "alpha": "YES"}
+    with rasterio.open(path, "w", driver="GTiff", **profile, **place) as target:
+        target.write(np.concatenate([colours, 255 * opaque[None].astype(np.uint8)]))
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_transparent_pixels_of_a_mask_are_ignored_whether_it_is_warped_or_not(raw: Path, shift: int) -> None:
+    mask, opaque = labels(HEIGHT, WIDTH, 1, classes=2), labels(HEIGHT, WIDTH, 2, classes=2) == 1
+    colours = np.where(opaque, np.array([9, 8], np.uint8)[mask], 0)[None].repeat(3, axis=0)  # black: of no class
+    write_transparent(raw / "masks/one.tif", colours, opaque, LEFT + 0.5 * shift)
+
+    found = whole(scene(raw, classes={"house": "#090909", "street": "#080808"}, ignore=[], unlabelled=[]))[2]
+
+    expected = np.where(opaque, mask, np.uint8(IGNORE))
+    np.testing.assert_array_equal(found[:, shift:], expected[:, : WIDTH - shift])
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_transparent_pixels_of_a_mask_of_one_class_are_not_the_class(raw: Path, shift: int) -> None:
+    opaque = labels(HEIGHT, WIDTH, classes=2) == 1
+    write_transparent(raw / "masks/one.tif", np.full((3, HEIGHT, WIDTH), 7, np.uint8), opaque, LEFT + 0.5 * shift)
+    changes = {"classes": ["house"], "masks": {"house": "masks/{name}.tif"}, "ignore": [], "unlabelled": []}
+
+    found = whole(scene(raw, **changes))[2]
+
+    np.testing.assert_array_equal(found[:, shift:], np.where(opaque, 0, UNLABELLED)[:, : WIDTH - shift])

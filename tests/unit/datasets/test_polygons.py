@@ -1,5 +1,6 @@
 """Labels drawn from vector files: what is drawn, what lies on top, what is where nothing is, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from saticl.datasets import find
 from saticl.datasets.base import Request, Scene
 from saticl.datasets.reader import open_scene
 from saticl.errors import InvalidOptions, InvalidRaster, MissingRawData
+from saticl.geo.grids import Wanted
 from saticl.geo.raster import parse_crs, write
 from saticl.labels import IGNORE, UNLABELLED
 from tests.polygons import PLACE, UTM, box, on_ground, write_polygons
@@ -119,6 +121,28 @@ def test_a_single_class_needs_no_attribute_and_numbers_are_found_as_text(raw: Pa
     np.testing.assert_array_equal(two, painted((FIRST, 0), (SECOND, 1)))
 
 
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+@pytest.mark.parametrize("with_null", [False, True])
+def test_yes_and_no_are_true_and_false_whether_a_value_lacks_or_not(raw: Path, suffix: str, with_null: bool) -> None:
+    path = raw / f"flags{suffix}"
+    write_polygons(path, [on_ground(one) for one in (FIRST, SECOND, THIRD)], [True, False, False])
+    if with_null:
+        pyogrio.raw.write(
+            path,
+            np.array([shapely.to_wkb(on_ground(one)) for one in (FIRST, SECOND, THIRD)], object),
+            [np.array([True, False, False])],
+            ["kind"],
+            field_mask=[np.array([False, False, True])],
+            geometry_type="Polygon",
+            crs=UTM,
+        )
+
+    found = labels(raw, file=path.name, classes={"building": True, "road": False}, skip=["null"])
+
+    third = () if with_null else ((THIRD, ROAD),)
+    np.testing.assert_array_equal(found, painted((FIRST, BUILDING), (SECOND, ROAD), *third))
+
+
 def test_touched_pixels_are_drawn_where_that_is_wanted(raw: Path) -> None:
     write_polygons(raw / "labels.gpkg", [on_ground(box(10.6, 10.6, 4, 4))], ["house"])
 
@@ -178,6 +202,18 @@ def test_polygons_of_an_image_without_a_place_are_in_pixels(raw: Path) -> None:
     np.testing.assert_array_equal(labels(raw, file="labels.geojson", crs="image"), EXPECTED)
 
 
+def test_the_coordinate_system_of_the_image_is_that_of_its_file_whatever_the_tiles_have(raw: Path) -> None:
+    write(raw / "one.tif", picture(HEIGHT, WIDTH), PLACE, parse_crs("EPSG:26719"))
+    write_polygons(raw / "bare.shp", [on_ground(FIRST), on_ground(SECOND)], KINDS[:2], crs=None, kind="Polygon")
+    wanted = Wanted(crs="EPSG:26919")
+
+    named = whole(replace(scene(raw, file="bare.shp", crs="EPSG:26719"), wanted=wanted))[2]
+    of_image = whole(replace(scene(raw, file="bare.shp", crs="image"), wanted=wanted))[2]
+
+    assert set(np.unique(named)) >= {BUILDING, ROAD}
+    np.testing.assert_array_equal(of_image, named)
+
+
 def test_a_scene_between_the_polygons_is_unlabelled_and_says_so(raw: Path) -> None:
     far = [on_ground(box(-500, -500, 10, 10)), on_ground(box(500, 500, 10, 10))]
     write_polygons(raw / "labels.gpkg", far, ["house", "house"])
@@ -185,6 +221,20 @@ def test_a_scene_between_the_polygons_is_unlabelled_and_says_so(raw: Path) -> No
     with open_scene(scene(raw)) as reader:
         assert reader.notes == (f"no polygon of {raw / 'labels.gpkg'} lies on it",)
     assert (labels(raw) == UNLABELLED).all()
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".shp"])
+@pytest.mark.parametrize("polygons", [[], [None], [shapely.Polygon()]], ids=["nothing", "missing", "empty"])
+def test_a_file_without_a_single_polygon_leaves_its_scene_unlabelled_with_a_note(
+    raw: Path, suffix: str, polygons: list[Any]
+) -> None:
+    path = raw / f"none{suffix}"
+    write_polygons(path, polygons, kind="Polygon")
+    changes = {"file": path.name, "attribute": None, "classes": None}
+
+    with open_scene(scene(raw, ["building"], **changes)) as reader:
+        assert reader.notes == (f"no polygon of {path} lies on it",)
+    assert (labels(raw, ["building"], **changes) == UNLABELLED).all()
 
 
 def test_polygons_that_changed_are_read_again(raw: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 from affine import Affine
 from rasterio.crs import CRS
 
-from saticl.geo.place import Place, reprojected
+from saticl.geo.place import Place, named, reprojected
 
 UTM, OTHER = CRS.from_epsg(32633), CRS.from_epsg(25833)
 HERE = Place(Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000), UTM, 40, 60, "a.tif")
@@ -52,3 +52,13 @@ def test_points_beyond_a_coordinate_system_are_infinite() -> None:
 
     assert not np.isfinite(x[1])
     assert reprojected(UTM, CRS.from_epsg(32633), x, x) == (x, x)
+
+
+def test_a_coordinate_system_is_named_by_its_code_or_else_by_its_name() -> None:
+    local = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+
+    assert [named(crs) for crs in (CRS.from_epsg(32633), local, None)] == [
+        "EPSG:32633",
+        "site",
+        "no coordinate system",
+    ]

@@ -4,7 +4,7 @@ import pytest
 
 from saticl.labels import IGNORE
 from saticl.transforms.augment import Augment
-from saticl.transforms.rescale import rescaled_crop
+from saticl.transforms.rescale import filling, rescaled_crop
 from saticl.views import Views
 
 PHOTO = Views(symmetries="none", crop="scale")
@@ -137,3 +137,13 @@ def test_the_same_key_gives_the_same_view() -> None:
         assert np.array_equal(again[0], views[number][0])
         assert np.array_equal(again[1], views[number][1])
     assert len({view.tobytes() for view, _ in views}) == 6
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("uint8", [255, 0, 12]), ("uint16", [1500, 0, 12]), ("int16", [1500, -3, 12]), ("float32", [1500.4, -3, 11.6])],
+)
+def test_values_that_fill_are_rounded_and_stay_within_the_type(dtype: str, expected: list[float]) -> None:
+    found = filling((1500.4, -3.0, 11.6), np.dtype(dtype))
+
+    np.testing.assert_array_equal(found, np.array(expected, dtype))
