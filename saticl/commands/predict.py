@@ -13,8 +13,10 @@ from saticl.display.console import console
 from saticl.display.scene_bar import PAUSE_S, SceneBar
 from saticl.display.tables import percent, score_table
 from saticl.engine.device import leave_together
+from saticl.errors import InvalidOptions
 from saticl.files import write_json
 from saticl.geo.imagery import ImageReader, open_image
+from saticl.geo.polygonise import write_polygons
 from saticl.geo.raster import environment
 from saticl.geo.windows import grid
 from saticl.inference.fit import what_does_not_fit
@@ -24,7 +26,7 @@ from saticl.inference.predictor import Predictor, scoring_accelerator
 from saticl.inference.scenes import places
 from saticl.inference.sliding import Tiling
 from saticl.inference.truth import compare, masks_of
-from saticl.labels import IGNORE
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.metrics.scores import score, score_groups
 
 SUMMARY = "predict.json"
@@ -55,6 +57,7 @@ def predict(config: PredictConfig) -> None:
     """
     scenes = places(config.scenes, config.dst)
     masks = None if config.ground_truth is None else masks_of([one.dst.stem for one in scenes], config.ground_truth)
+    _check_vector(config, scenes)
     accelerator = scoring_accelerator()
     predictor = Predictor.open(config.run, config.task.step, accelerator=accelerator)
     wanted = Wanted(_tiling(config, predictor), config.confidence, config.probabilities)
@@ -68,6 +71,14 @@ def predict(config: PredictConfig) -> None:
         if masks is not None:
             _score(config, work, masks)
     leave_together(accelerator)
+
+
+def _check_vector(config: PredictConfig, scenes: Sequence[Place]) -> None:
+    if config.vector is None and (config.min_area or config.simplify):
+        raise InvalidOptions("--min-area and --simplify are about polygons: add --vector gpkg, or leave them out.")
+    picture = next((place.source for place in scenes if place.dst.suffix == ".png"), None)
+    if config.vector is not None and picture is not None:
+        raise InvalidOptions(f"--vector needs images with a place on the ground, but {picture} is a picture.")
 
 
 def _opened(predictor: Predictor, place: Place, wanted: Wanted) -> Work:
@@ -120,7 +131,19 @@ def _tiling(config: PredictConfig, predictor: Predictor) -> Tiling:
 
 
 def _write_polygons(config: PredictConfig, work: Work) -> None:
-    raise NotImplementedError
+    """The polygons of a map beside it; an artificial background is none of them."""
+    predictor, place = work.predictor, work.place
+    written = write_polygons(
+        place.dst.with_suffix(f".{config.vector}"),
+        place.dst,
+        dict(enumerate(predictor.names)),
+        place.source,
+        place.further("confidence") if work.wanted.confidence else None,
+        config.min_area,
+        config.simplify,
+        without=() if predictor.info.background else (BACKGROUND,),
+    )
+    console.print(f"{place.dst.stem}: {written.total():,} polygons", highlight=False)
 
 
 def _summarise(config: PredictConfig, work: Sequence[Work]) -> None:
