@@ -14,10 +14,11 @@ import saticl
 from saticl.cutting.behind import WriteBehind
 from saticl.files import write_json
 from saticl.geo.cog import Header, class_tags, write_palette_png, writing_cog
-from saticl.geo.imagery import ImageReader, open_image
+from saticl.geo.imagery import ImageReader, Patch, open_image
 from saticl.geo.raster import Array, environment
+from saticl.geo.windows import Window
 from saticl.inference.parts import Parts, said
-from saticl.inference.sliding import Band, Tiling, Windows, blended, symmetric
+from saticl.inference.sliding import Band, Read, Tiling, Windows, blended, symmetric
 from saticl.labels import IGNORE
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def predict_rows(
     first = rows.start
     with predictor.applied() as network, WriteBehind() as disk:
         pictures = blended(
-            reader.read, symmetric(network, tiling.views), windows, predictor.info.mean, tiling.batch_size, rows
+            _reading(reader), symmetric(network, tiling.views), windows, predictor.info.mean, tiling.batch_size, rows
         )
         for band in pictures:
             done = 0
@@ -170,6 +171,16 @@ def certainty(probabilities: Tensor, how: Certainty) -> Tensor:
         return largest[0] - largest[1]
     entropy = -(probabilities * probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()).sum(0)
     return (1 - entropy / float(np.log(len(probabilities)))).clamp(0, 1)
+
+
+def _reading(reader: ImageReader) -> Read:
+    """Reads with GDAL's settings for whole scenes, which every thread has for itself."""
+
+    def read(window: Window) -> Patch:
+        with environment():
+            return reader.read(window)
+
+    return read
 
 
 def _part(band: Band, first: int, rows: int) -> Band:
