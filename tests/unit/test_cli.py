@@ -27,6 +27,7 @@ COMMANDS: dict[str, type[FrozenOptions]] = {
     "train": trees.TrainConfig,
     "test": trees.TestConfig,
     "import": trees.ImportConfig,
+    "export": trees.ExportConfig,
     "demo": trees.DemoConfig,
 }
 REQUIRED = {
