@@ -104,17 +104,18 @@ def _tile_size(config: ExportConfig, step: Portable) -> int | None:
     """The only side of tiles: as asked for, or as the encoder wants it.
 
     Raises:
-        InvalidOptions: larger than the encoder works at.
+        InvalidOptions: one that the encoder does not work at.
     """
-    side = step.only_side
-    if config.tile_size is not None and side is not None and config.tile_size > side:
-        raise InvalidOptions(
-            f"{step.info.model.encoder} works at {side} x {side} pixels: leave out --tile-size {config.tile_size}, or "
-            f"choose at most {side}."
-        )
-    if side is not None and config.tile_size is None:
-        console.print(f"{step.info.model.encoder} works at one size: exported for tiles of {side} x {side} pixels.")
-    return config.tile_size or side
+    name, asked = step.info.model.encoder, config.tile_size
+    exact = config.format == "onnx" and step.interpolates
+    side = step.training_side if exact else step.only_side
+    if side is None:
+        return asked
+    if asked is None:
+        console.print(f"{name} exports at one size only: exported for tiles of {side} x {side} pixels.")
+    elif asked > side or (exact and asked < side):
+        raise InvalidOptions(f"{name} exports at {side} x {side} pixels, not at --tile-size {asked}: leave it out.")
+    return asked or side
 
 
 def source_of(finished: Finished) -> Source:

@@ -61,6 +61,17 @@ class Portable(nn.Module):
             return side
         return None
 
+    @property
+    def interpolates(self) -> bool:
+        """Whether the encoder fits position embeddings to every image, which ONNX has no operation for."""
+        return any(getattr(module, "dynamic_img_size", False) for module in self.network.modules())
+
+    @property
+    def training_side(self) -> int:
+        """Side of the training views, padded as the encoder wants it."""
+        side = self.info.image_size
+        return int(self.network.body.pad(torch.zeros(1, len(self.info.bands), side, side)).shape[-1])
+
     def tiles(self, count: int, height: int, width: int) -> Tensor:
         """Random raw tiles [count, C, height, width] that look like its data; the same ones at every call."""
         random = torch.randn(count, len(self.info.bands), height, width, generator=torch.Generator().manual_seed(0))
