@@ -35,6 +35,7 @@ REQUIRED = {
     "train": ["--data-root=d"],
     "test": ["--run=r"],
     "import": ["--checkpoint=c", "--architecture=smp-unet", "--encoder=tu-resnet18", "--classes=a,b"],
+    "export": ["--run=r"],
     "demo": ["--dst=d"],
 }
 MODULES = {"import": "import_model"}
