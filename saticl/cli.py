@@ -15,7 +15,15 @@ import typer
 
 from saticl import __version__
 from saticl.cli_list import HELP_NAMES, list_app
-from saticl.config import DemoConfig, ImportConfig, PredictConfig, PrepareConfig, TestConfig, TrainConfig
+from saticl.config import (
+    DemoConfig,
+    ExportConfig,
+    ImportConfig,
+    PredictConfig,
+    PrepareConfig,
+    TestConfig,
+    TrainConfig,
+)
 from saticl.errors import InvalidOptions, SaticlError
 from saticl.flags.bridge import EPILOG, SETTINGS, command
 from saticl.flags.guard import guarded, is_first_process, tell
@@ -25,7 +33,7 @@ from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
 from saticl.options import FrozenOptions
 
-TREES = (PrepareConfig, TrainConfig, TestConfig, PredictConfig, ImportConfig, DemoConfig)
+TREES = (PrepareConfig, TrainConfig, TestConfig, PredictConfig, ImportConfig, ExportConfig, DemoConfig)
 
 AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 
@@ -121,6 +129,12 @@ def _import(config: ImportConfig) -> None:
     import_model(config)
 
 
+def _export(config: ExportConfig) -> None:
+    from saticl.commands.export import export
+
+    export(config)
+
+
 def _demo(config: DemoConfig) -> None:
     from saticl.commands.demo import demo
 
@@ -149,5 +163,6 @@ _register("train", TrainConfig, resolve_training, _train)
 _register("test", TestConfig, partial(resolve, TestConfig), _test)
 _register("predict", PredictConfig, partial(resolve, PredictConfig), _predict)
 _register("import", ImportConfig, partial(resolve, ImportConfig), _import)
+_register("export", ExportConfig, partial(resolve, ExportConfig), _export)
 _register("demo", DemoConfig, partial(resolve, DemoConfig), _demo)
 app.add_typer(list_app, name="list")

@@ -5,6 +5,7 @@ user typed; contradictions raise `InvalidOptions`.
 """
 
 from saticl.config.demo import DemoConfig
+from saticl.config.export import ExportConfig
 from saticl.config.import_model import ImportConfig
 from saticl.config.predict import PredictConfig
 from saticl.config.prepare import PrepareConfig
@@ -13,6 +14,7 @@ from saticl.config.train import TrainConfig
 
 __all__ = [
     "DemoConfig",
+    "ExportConfig",
     "ImportConfig",
     "PredictConfig",
     "PrepareConfig",

@@ -55,15 +55,18 @@ def require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
         )
 
 
-def load_model(path: Path) -> tuple[Segmenter, StepInfo]:
+def load_model(path: Path, *, plain: bool = False) -> tuple[Segmenter, StepInfo]:
     """The segmenter of a checkpoint, on the CPU, and its description.
+
+    With `plain`, In-Place ABN is built as `abn`, which computes the same and needs no compiler (`models/norm.py`).
 
     Raises:
         InvalidCheckpoint: as `read_info` and `method_of`, or the weights do not fit the description.
         NonFiniteWeights: they are NaN or infinite.
     """
     info = read_info(path)
-    options = info.model.model_copy(update={"pretrained": False, "weights": None})
+    norm = "abn" if plain and info.model.norm != "std" else info.model.norm
+    options = info.model.model_copy(update={"pretrained": False, "weights": None, "norm": norm})
     segmenter = Segmenter(options, len(info.bands), info.task.head_sizes, info.image_size)
     method_of(info, path).rebuild(segmenter, info.task)
     weights = load_file(path)

@@ -68,6 +68,18 @@ def swap_norms(encoder: nn.Module, norm: NormName) -> None:
         _swap(block, norm)
 
 
+@torch.no_grad()
+def expand_norms(network: nn.Module) -> None:
+    """Replace every `ABN` of a network, in place, by a batch norm and an activation: what other programs have.
+
+    The network computes what it computed. Its scales are final afterwards, |weight| + eps as they were used.
+    """
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, ABN):
+                setattr(parent, name, _expanded(child))
+
+
 class ABN(nn.Module):
     """Activated batch norm in plain torch: what In-Place ABN computes, with its parameters and state keys.
 
@@ -108,6 +120,18 @@ class ABN(nn.Module):
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
         return f"{self.weight.numel()}, activation={self.activation}[{self.activation_param}]"
+
+
+def _expanded(abn: ABN) -> nn.Sequential:
+    norm = nn.BatchNorm2d(abn.weight.numel(), abn.eps, abn.momentum)
+    norm.load_state_dict(abn.state_dict())
+    norm.weight.copy_(abn.weight.abs() + abn.eps)
+    activation: nn.Module = nn.Identity()
+    if abn.activation == "leaky_relu":
+        activation = nn.LeakyReLU(abn.activation_param)
+    elif abn.activation == "elu":
+        activation = nn.ELU(abn.activation_param)
+    return nn.Sequential(norm, activation).train(abn.training).requires_grad_(abn.weight.requires_grad)
 
 
 def _activation(act: ActName) -> nn.Module:

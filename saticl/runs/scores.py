@@ -102,15 +102,23 @@ def write_scores(
     _put(folder / CONFUSION_FILE, ConfusionFile, split, counts)
 
 
+def read_scores_file(folder: Path) -> ScoresFile:
+    """Scores of a step on all splits that it was scored on.
+
+    Raises:
+        InvalidRecord: there are none, or they cannot be read.
+    """
+    return read_record(folder / SCORES_FILE, ScoresFile, AGAIN)
+
+
 def read_scores(folder: Path, split: ScoredSplit) -> SplitScores:
     """Scores of a step on a split.
 
     Raises:
         InvalidRecord: there are none, or they cannot be read.
     """
-    path = folder / SCORES_FILE
-    file = read_record(path, ScoresFile, AGAIN)
-    return _known(file.val if split == "val" else file.test, path, split)
+    file = read_scores_file(folder)
+    return _known(file.val if split == "val" else file.test, folder / SCORES_FILE, split)
 
 
 def read_confusion(folder: Path, split: ScoredSplit) -> SplitConfusion:

@@ -30,6 +30,7 @@ LAYERS = (
     {"methods", "cutting", "tracking", "report"},
     {"engine"},
     {"inference"},
+    {"export"},
     {"config"},
     {"flags", "commands"},
     {"cli_list"},
@@ -49,6 +50,8 @@ HOMES = {
     "cv2": {"transforms", "tiles", "city"},
     "mlflow": {"tracking"},
     "matplotlib": {"display", "report"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
     "typer": {"cli", "cli_list", "flags"},
 }
 """Where a library may be imported, lazily or not."""
@@ -73,7 +76,18 @@ TORCH_FREE = {
 }
 """Parts that answer `--help` and `list`, or cut rasters."""
 
-HEAVY = ("torch", "timm", "accelerate", "mlflow", "albumentations", "matplotlib", "rasterio", "pyogrio", "shapely")
+HEAVY = (
+    "torch",
+    "timm",
+    "accelerate",
+    "mlflow",
+    "albumentations",
+    "matplotlib",
+    "rasterio",
+    "pyogrio",
+    "shapely",
+    "onnx",
+)
 
 
 @cache
@@ -214,7 +228,15 @@ def words_read() -> frozenset[str]:
 
 
 @pytest.mark.parametrize(
-    "tree", [config.PrepareConfig, config.TrainConfig, config.TestConfig, config.ImportConfig, config.DemoConfig]
+    "tree",
+    [
+        config.PrepareConfig,
+        config.TrainConfig,
+        config.TestConfig,
+        config.ImportConfig,
+        config.ExportConfig,
+        config.DemoConfig,
+    ],
 )
 def test_no_option_is_dead(tree: type[BaseModel]) -> None:
     dead = [name for name in leaves(tree) if name.rpartition(".")[2] not in words_read()]

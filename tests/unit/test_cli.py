@@ -27,6 +27,7 @@ COMMANDS: dict[str, type[FrozenOptions]] = {
     "train": trees.TrainConfig,
     "test": trees.TestConfig,
     "import": trees.ImportConfig,
+    "export": trees.ExportConfig,
     "demo": trees.DemoConfig,
 }
 REQUIRED = {
@@ -34,6 +35,7 @@ REQUIRED = {
     "train": ["--data-root=d"],
     "test": ["--run=r"],
     "import": ["--checkpoint=c", "--architecture=smp-unet", "--encoder=tu-resnet18", "--classes=a,b"],
+    "export": ["--run=r"],
     "demo": ["--dst=d"],
 }
 MODULES = {"import": "import_model"}

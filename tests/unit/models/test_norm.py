@@ -307,3 +307,30 @@ def test_nothing_else_reads_or_changes_what_in_place_abn_overwrites(
     assert outputs
     assert_close(answer, expected)
     assert [output.shape for output, version in outputs if output._version != version] == []
+
+
+@pytest.mark.parametrize("act", ["ident", "relu", "leaky_relu", "elu"])
+def test_expanded_norms_compute_the_same_without_layers_of_our_own(act: ActName, image: Tensor) -> None:
+    layer = nn.Sequential(nn.Conv2d(4, 6, 1), activated_norm("abn", 6, act)).eval()
+    abn = next(module for module in layer.modules() if isinstance(module, ABN))
+    nn.init.normal_(abn.weight)
+    nn.init.normal_(abn.bias)
+    nn.init.normal_(abn.running_mean)
+    nn.init.uniform_(abn.running_var, 0.5, 1.5)
+    abn.eps = 0.01  # so that it is seen where it is added
+    abn.requires_grad_(False)
+    with torch.no_grad():
+        expected = layer(image)
+
+        norms.expand_norms(layer)
+
+        assert_close(layer(image), expected)
+    assert expected.min() < 0 or act == "relu"
+    assert (abn.weight < 0).any()
+    kinds = {type(module) for module in layer.modules()}
+    assert ABN not in kinds
+    assert nn.BatchNorm2d in kinds
+    assert not layer.training
+    batch_norm = next(module for module in layer.modules() if isinstance(module, nn.BatchNorm2d))
+    assert (batch_norm.training, batch_norm.weight.requires_grad) == (False, False)
+    assert (batch_norm.eps, batch_norm.momentum) == (abn.eps, abn.momentum)
