@@ -14,7 +14,6 @@ import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.features import sieve
 
 from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.files import assembling, unwritable
@@ -22,8 +21,9 @@ from saticl.geo.areas import DEGREES, areas_m2, metres_per_pixel
 from saticl.geo.palette import Bytes
 from saticl.geo.place import Numbers, Place, reprojected
 from saticl.geo.raster import Array, opened, quiet, read_bands
+from saticl.geo.regions import Regions, find_regions, merge_small
 from saticl.geo.shapes import Geometries
-from saticl.geo.tracing import Regions, find_regions, trace
+from saticl.geo.tracing import trace
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE
 
@@ -68,8 +68,8 @@ def write_polygons(
     values, place = _read_map(class_map, names)
     scale = metres_per_pixel(place)
     _check_place(place, scale, driver, min_area, simplify)
-    if scale is not None:
-        values = _sieved(values, math.ceil(min_area / scale**2))
+    if scale is not None and min_area:
+        values = merge_small(values, math.ceil(min_area / scale**2))
     regions = find_regions(values)
     is_wanted = ~np.isin(regions.values, [IGNORE, *without])
     means = None if confidence is None else _means(confidence, regions, place)[is_wanted]
@@ -82,7 +82,7 @@ def write_polygons(
     fields |= {"area_px": shapely.area(polygons)} if scale is None else {"area_m2": areas_m2(polygons, place)}
     fields |= {"source": np.full(len(found), source, object)}
     fields |= {} if means is None else {"confidence": means}
-    _write(dst, driver, _placed(polygons, place, driver), fields, DEGREES if driver == "GeoJSON" else place.crs)
+    _write(dst, driver, _placed(polygons, place, driver), fields, _crs(place, driver))
     return Counter(classes)
 
 
@@ -125,14 +125,6 @@ def _check_place(place: Place, scale: float | None, driver: str, min_area: float
         )
 
 
-def _sieved(values: Bytes, size: int) -> Bytes:
-    """The map without pieces of fewer pixels than `size` that have a neighbour to be merged into."""
-    if size <= 1:
-        return values
-    merged: Bytes = sieve(values, min(size, values.size), mask=values != IGNORE, connectivity=4)
-    return merged
-
-
 def _means(path: Path, regions: Regions, place: Place) -> NDArray[np.float64]:
     """The mean of a raster over each region, without pixels that are no number; not a number where there are none."""
     number = len(regions.values)
@@ -153,8 +145,16 @@ def _means(path: Path, regions: Regions, place: Place) -> NDArray[np.float64]:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
+def _crs(place: Place, driver: str) -> CRS | None:
+    if driver == "GeoJSON":
+        return DEGREES
+    return place.crs if place.has_transform else None
+
+
 def _placed(polygons: Geometries, place: Place, driver: str) -> Geometries:
-    """Polygons in pixels on the ground: in the coordinates of the map, or in degrees."""
+    """Polygons in pixels on the ground: in the coordinates of the map, or in degrees. Pixels if it has neither."""
+    if not place.has_transform:
+        return polygons
 
     def moved(cols: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
         x, y = place.points_of(cols, rows)

@@ -1,7 +1,7 @@
 """Outlines of the regions of a map, without a loop over pixels or polygons: all rings grow at the same time.
 
-A region is what pixels of one value form that share sides (not only corners). Neighbours share all corners of their
-outlines, also where three regions meet on a straight line, so they can be simplified together without gaps.
+Neighbours share all corners of their outlines, also where three regions meet on a straight line, so they can be
+simplified together without gaps.
 """
 
 from typing import NamedTuple
@@ -10,23 +10,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from saticl.geo.palette import Bytes
+from saticl.geo.regions import Regions, Whole
 from saticl.geo.shapes import Geometries
-
-Whole = NDArray[np.int32]
-"""Whole numbers: half the memory of NumPy's own choice."""
 
 LEFT, STRAIGHT, RIGHT = 3, 0, 1
 """Turns, as numbers that are added to a direction: 0 is to the right on the map, then clockwise."""
-
-
-class Regions(NamedTuple):
-    """A map divided into regions, numbered by their first pixels, row by row."""
-
-    numbers: Whole
-    """[H, W]: which region each pixel is in."""
-    values: Bytes
-    """The value of each region."""
 
 
 class Corners(NamedTuple):
@@ -40,19 +28,6 @@ class Corners(NamedTuple):
     """[N, 4]: which region is on the right hand of somebody who leaves in it; -1 is outside the map."""
 
 
-def find_regions(values: Bytes) -> Regions:
-    """The regions of a map [H, W], those of no data too."""
-    begins = np.ones(values.shape, bool)
-    begins[:, 1:] = values[:, 1:] != values[:, :-1]
-    runs = (np.cumsum(begins, dtype=np.int32) - 1).reshape(values.shape)
-    # Two runs that touch do so first where one of them begins.
-    touch = (values[1:] == values[:-1]) & (begins[1:] | begins[:-1])
-    first = _joined(int(runs[-1, -1]) + 1, runs[:-1][touch], runs[1:][touch])
-    is_first = first == np.arange(len(first))
-    numbers = (np.cumsum(is_first, dtype=np.int32) - 1)[first]
-    return Regions(numbers[runs], values[begins][is_first])
-
-
 def trace(regions: Regions, wanted: NDArray[np.bool_]) -> Geometries:
     """The polygons of wanted regions, in the order of their numbers; x is the column, y the row.
 
@@ -63,20 +38,6 @@ def trace(regions: Regions, wanted: NDArray[np.bool_]) -> Geometries:
     following = _following(corners, begins)
     ring_of, to_end = _ranked(following)
     return _polygons(corners, np.flatnonzero(begins.ravel()), ring_of, to_end)
-
-
-def _joined(number: int, one: Whole, other: Whole) -> Whole:
-    """Of things with these numbers, joined in pairs: the smallest that each is joined with, directly or not."""
-    first = np.arange(number, dtype=np.int32)
-    while len(one):
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        np.minimum.at(first, high, low)
-        while not np.array_equal(further := first[first], first):
-            first = further
-        one, other = first[low], first[high]
-        is_open = one != other
-        one, other = one[is_open], other[is_open]
-    return first
 
 
 def _corners(numbers: Whole) -> Corners:

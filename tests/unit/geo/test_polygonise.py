@@ -3,7 +3,6 @@
 import json
 import resource
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +20,9 @@ from rasterio.features import rasterize
 from saticl.errors import InvalidOptions, InvalidRaster, UnwritableFile
 from saticl.geo import raster
 from saticl.geo.polygonise import write_polygons
-from saticl.geo.tracing import find_regions
+from saticl.geo.regions import find_regions
 from tests import polygons as _  # noqa: F401 - GeoPackages do not wait for the disk
-from tests.unit.geo.test_tracing import maps
+from tests.regions import maps, pieces
 
 UTM33, DEGREES = CRS.from_epsg(32633), CRS.from_epsg(4326)
 METRES = Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000)
@@ -152,17 +151,6 @@ def test_confidence_is_the_mean_over_the_pixels_of_a_polygon(tmp_path: Path) -> 
     assert np.isnan(expected).any()
 
 
-def pieces(values: Any) -> Iterator[tuple[int, set[int]]]:
-    """Pixels of each region with data, and the values of its neighbours."""
-    regions = find_regions(values)
-    for number, value in enumerate(regions.values):
-        own = np.pad(regions.numbers == number, 1)
-        around = np.roll(own, 1, 0) | np.roll(own, -1, 0) | np.roll(own, 1, 1) | np.roll(own, -1, 1)
-        touched = values[(around & ~own)[1:-1, 1:-1]]
-        if value != 255:
-            yield int(own.sum()), set(touched.tolist())
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_small_pieces_are_merged_and_leave_no_holes(tmp_path: Path, seed: int) -> None:
     values = random_map(seed=seed)
@@ -254,13 +242,15 @@ def test_degrees_are_measured_on_the_ground(tmp_path: Path) -> None:
         assert sum(layer.fields["area_m2"]) == pytest.approx((values != 255).sum() * 0.557998 * 1.114123, rel=1e-3)
 
 
-def test_a_map_that_lies_nowhere_is_in_pixels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crs", [None, UTM33])
+def test_a_map_that_lies_nowhere_is_in_pixels(tmp_path: Path, crs: CRS | None) -> None:
     values = random_map()
-    class_map = write_map(tmp_path / "map.tif", values, Affine.identity(), None)
+    class_map = write_map(tmp_path / "map.tif", values, Affine.identity(), crs)
 
     write_polygons(tmp_path / "map.gpkg", class_map, NAMES, "north.tif")
 
     layer = read(tmp_path / "map.gpkg")
+    assert layer.crs is None or "Undefined" in layer.crs.to_wkt()
     assert list(layer.fields) == ["class", "value", "area_px", "source"]
     assert sum(layer.fields["area_px"]) == (values != 255).sum()
     np.testing.assert_array_equal(drawn_again(layer, Affine.identity(), values.shape), values)

@@ -6,22 +6,11 @@ import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from rasterio.features import rasterize, shapes
 
-from saticl.geo.tracing import find_regions, trace
-from tests.strategies import seeds
-
-
-@st.composite
-def maps(draw: st.DrawFn, values: int = 4) -> Any:
-    """A small map of up to so many values, the last of which is 255, in speckles or in patches."""
-    height, width = draw(st.integers(1, 14)), draw(st.integers(1, 14))
-    scale = draw(st.sampled_from([1, 1, 3]))
-    number = draw(st.integers(1, values))
-    small = np.random.default_rng(draw(seeds)).integers(0, number, (height, width))
-    patches = np.kron(small, np.ones((scale, scale), int))[: height + 1, : width + 1]
-    return np.where(patches == values - 1, 255, patches).astype(np.uint8)
+from saticl.geo.regions import find_regions
+from saticl.geo.tracing import trace
+from tests.regions import maps
 
 
 def outlines(values: Any) -> Any:
@@ -84,22 +73,6 @@ def test_neighbours_share_their_corners(values: Any) -> None:
     polygons = outlines(values)
 
     assert len(polygons) == 0 or shapely.coverage_is_valid(polygons)
-
-
-@given(maps())
-def test_regions_are_numbered_by_their_first_pixels(values: Any) -> None:
-    regions = find_regions(values)
-
-    found, first_pixels = np.unique(regions.numbers, return_index=True)
-    assert found.tolist() == list(range(len(regions.values)))
-    assert first_pixels.tolist() == sorted(first_pixels)
-    np.testing.assert_array_equal(regions.values[regions.numbers], values)
-
-
-def test_regions_end_where_only_corners_touch() -> None:
-    values = np.array([[1, 0, 1], [0, 1, 0]], np.uint8)
-
-    assert find_regions(values).numbers.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_a_long_winding_region_is_one() -> None:
