@@ -2,11 +2,14 @@
 
 from math import cos, isfinite, radians, sin, sqrt
 
+import numpy as np
 from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as convert
+
+from saticl.geo.place import Numbers
 
 EQUATOR_M, ECCENTRICITY_2 = 6_378_137.0, 0.00669437999014
 """Shape of the earth in WGS 84."""
@@ -37,6 +40,16 @@ def ground_size(transform: Affine, crs: CRS | None) -> float | None:
     downwards = (longitudes[2] - longitudes[0], latitudes[2] - latitudes[0])
     square_degrees = abs(to_right[0] * downwards[1] - to_right[1] * downwards[0])
     return sqrt(square_degrees * east * north) / STEP
+
+
+def equal_area(longitudes: Numbers, latitudes: Numbers) -> tuple[Numbers, Numbers]:
+    """Points of WGS 84 in degrees on a map in metres whose areas are those of the ground (cylindrical equal area).
+
+    Meridians and parallels stay straight, so pixels along them stay rectangles. Longitudes may go on beyond 180.
+    """
+    eccentricity, sine = sqrt(ECCENTRICITY_2), np.sin(np.radians(latitudes))
+    bent = sine / (1 - ECCENTRICITY_2 * sine**2) + np.arctanh(eccentricity * sine) / eccentricity
+    return EQUATOR_M * np.radians(longitudes), EQUATOR_M * (1 - ECCENTRICITY_2) / 2 * bent
 
 
 def _metres_per_degree(latitude: float) -> tuple[float, float]:

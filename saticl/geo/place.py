@@ -51,11 +51,15 @@ class Place:
     def corners(self) -> tuple[Numbers, Numbers]:
         """The x and the y of its four corners."""
         cols, rows = np.array([0.0, self.width, self.width, 0]), np.array([0.0, 0, self.height, self.height])
-        return _applied(self.transform, cols, rows)
+        return self.points_of(cols, rows)
 
     def pixels_of(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         """Columns and rows of points in its coordinate system; whole numbers are corners of pixels."""
         return _applied(~self.transform, x, y)
+
+    def points_of(self, cols: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
+        """Points in its coordinate system, the opposite of `pixels_of`."""
+        return _applied(self.transform, cols, rows)
 
     def meets(self, other: "Place") -> bool:
         """Whether the box around the other place, in the pixels of this one, covers some of them."""
