@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
+from saticl.commands.cluster import cluster_executor
 from saticl.config import PredictConfig
+from saticl.cutting.executor import completed
 from saticl.display.console import console
 from saticl.display.scene_bar import PAUSE_S, SceneBar
 from saticl.display.tables import percent, score_table
@@ -18,9 +21,10 @@ from saticl.files import write_json
 from saticl.geo.imagery import ImageReader, open_image
 from saticl.geo.polygonise import write_polygons
 from saticl.geo.raster import environment
+from saticl.geo.remote import is_remote
 from saticl.geo.windows import grid
 from saticl.inference.fit import what_does_not_fit
-from saticl.inference.maps import Place, Wanted, assemble, is_finished, origin, predict_rows
+from saticl.inference.maps import Place, Wanted, assemble, in_one_go, is_finished, origin, predict_rows
 from saticl.inference.parts import Parts, said
 from saticl.inference.predictor import Predictor, scoring_accelerator
 from saticl.inference.scenes import places
@@ -28,6 +32,7 @@ from saticl.inference.sliding import Tiling
 from saticl.inference.truth import compare, masks_of
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.metrics.scores import score, score_groups
+from saticl.runs.folder import is_finished as is_finished_step
 
 SUMMARY = "predict.json"
 """What was made of which image, in the folder of the maps."""
@@ -62,6 +67,9 @@ def predict(config: PredictConfig) -> None:
     predictor = Predictor.open(config.run, config.task.step, accelerator=accelerator)
     wanted = Wanted(_tiling(config, predictor), config.confidence, config.probabilities)
     work = [_opened(predictor, place, wanted) for place in scenes]  # all are looked at before the first is predicted
+    if config.cluster is not None and accelerator.is_main_process:
+        _predict_elsewhere(config.cluster, config.run, work)
+    accelerator.wait_for_everyone()
     for one in work:
         _predict(one)
         if accelerator.is_main_process and config.vector is not None:
@@ -107,6 +115,30 @@ def _predict(work: Work) -> None:
     if accelerator.is_main_process:
         assemble(work.predictor, work.place, parts, options)
     accelerator.wait_for_everyone()
+
+
+def _predict_elsewhere(address: str, run: Path, work: Sequence[Work]) -> None:
+    """Let the workers of a cluster make all maps; they see the same folders under the same names."""
+    with cluster_executor(address) as executor, SceneBar("predicting", len(work), "images") as bar:
+        step, folder = work[0].predictor.task.step, run.absolute()
+        places = [Place(_absolute(one.place.source), one.place.dst.absolute()) for one in work]
+        for place, _ in completed(executor, predict_one, places, folder, step, work[0].wanted):
+            bar.finished(place.dst.stem, 1)
+
+
+def predict_one(place: Place, run: Path, step: int, wanted: Wanted) -> None:
+    """The map of one image, by a worker of a cluster."""
+    in_one_go(_opened_once(run, step), place, wanted, lambda rows: None)
+
+
+@cache
+def _opened_once(run: Path, step: int) -> Predictor:
+    """A worker predicts many images with one network."""
+    return Predictor.open(run, None if is_finished_step(run) else step)
+
+
+def _absolute(source: str) -> str:
+    return source if is_remote(source) or source.startswith("/vsi") else str(Path(source).absolute())
 
 
 def _predict_missing(work: Work, reader: ImageReader, missing: Sequence[range], pixels: int) -> None:

@@ -60,4 +60,8 @@ class PredictConfig(FrozenOptions):
         description="mask of the one image, or folder of masks with the names of the images: the maps are scored. "
         "Masks have the colours of the classes, or the values of the map",
     )
+    cluster: str | None = Field(
+        None,
+        description="address of a Dask scheduler (tcp://host:8786) whose workers predict the images, one image each",
+    )
     task: PredictTaskOptions = PredictTaskOptions()

