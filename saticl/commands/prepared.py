@@ -9,7 +9,7 @@ from saticl import datasets
 from saticl.display.console import console
 from saticl.errors import InvalidOptions
 from saticl.protocol_files import load_protocols, protocol_from_dict
-from saticl.runs.drift import far_bands
+from saticl.runs.drift import far_bands, is_far_in_size
 from saticl.runs.folder import Finished
 from saticl.runs.step import StepInfo
 from saticl.tasks import Protocol as Order
@@ -18,9 +18,6 @@ from saticl.tiles.index import Tile, read_index
 from saticl.tiles.loaders import by_shape
 from saticl.tiles.manifest import Manifest
 from saticl.tiles.selection import split_validation
-
-FAR_RESOLUTION = 1.25
-"""Factor by which the ground per pixel may differ without a word."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def warn_of_drift(data: Described, info: StepInfo, normalization: str = "model")
 def warn_of_resolution(data: Described, info: StepInfo) -> None:
     """Print a warning if a pixel of a folder covers more or less ground than those that a network was trained on."""
     ours, theirs = data.manifest.ground_size, info.ground_size
-    if ours and theirs and not 1 / FAR_RESOLUTION <= ours / theirs <= FAR_RESOLUTION:
+    if is_far_in_size(ours, theirs):
         console.print(
             f"[yellow]Warning:[/] a pixel of {data.root} covers {ours:.3g} m of ground, one of step 0 {theirs:.3g} m: "
             f"things look larger or smaller than the model knows them. `prepare --gsd {theirs:.3g}` gives tiles of "

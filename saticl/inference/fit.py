@@ -7,11 +7,8 @@ import numpy as np
 from saticl.geo.ground import ground_size
 from saticl.geo.imagery import ImageReader
 from saticl.geo.windows import Window
-from saticl.runs.drift import far_bands
+from saticl.runs.drift import far_bands, is_far_in_size
 from saticl.runs.step import StepInfo
-
-FAR_RESOLUTION = 1.25
-"""Factor by which the ground per pixel may differ without a word."""
 
 SAMPLE = 256
 """Side of the windows that are looked at."""
@@ -33,7 +30,7 @@ def what_does_not_fit(reader: ImageReader, info: StepInfo) -> Iterator[str]:
                 f"{'; '.join(map(str, far))}. Check bands, units and brightness."
             )
     ours, theirs = ground_size(reader.transform, reader.crs), info.ground_size
-    if ours and theirs and not 1 / FAR_RESOLUTION <= ours / theirs <= FAR_RESOLUTION:
+    if is_far_in_size(ours, theirs):
         yield (
             f"a pixel of {reader.own.name} covers {ours:.3g} m of ground, one of the training {theirs:.3g} m: things "
             "look larger or smaller than the model knows them."

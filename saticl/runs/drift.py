@@ -1,4 +1,4 @@
-"""Whether a folder's pixels look like those that a network was normalised for.
+"""Whether pixels look like those that a network was trained on.
 
 The network of a run keeps the statistics of its first step: its weights, and the previous model that teaches, know no
 other scale. Where a later folder's statistics are far from them, the user should know.
@@ -11,6 +11,8 @@ LARGEST_SHIFT = 0.5
 """Deviations by which the mean of a band may differ."""
 LARGEST_RATIO = 1.5
 """Factor, up or down, by which the deviation of a band may differ."""
+FAR_RESOLUTION = 1.25
+"""Factor by which the ground per pixel may differ without a word."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ def far_bands(
     """
     pairs = zip(bands, zip(mean, other_mean, strict=False), zip(std, other_std, strict=False), strict=True)
     return [Drift(band, means, stds) for band, means, stds in pairs if _is_far(*means, *stds)]
+
+
+def is_far_in_size(ours: float | None, theirs: float | None) -> bool:
+    """Whether a pixel covers much more or less ground than another; both in metres, None: not known, and not far."""
+    return bool(ours and theirs and not 1 / FAR_RESOLUTION <= ours / theirs <= FAR_RESOLUTION)
 
 
 def _is_far(mean: float, other_mean: float, std: float, other_std: float) -> bool:

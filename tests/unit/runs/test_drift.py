@@ -2,7 +2,7 @@
 
 import pytest
 
-from saticl.runs.drift import far_bands
+from saticl.runs.drift import far_bands, is_far_in_size
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,19 @@ def test_bands_are_named_with_both_numbers_and_further_bands_of_the_folder_do_no
     far = far_bands(["red", "dsm"], [100.0, 30.0], [50.0, 10.0], [101.0, 284.25, 0.0], [50.0, 14.0, 1.0])
 
     assert [str(one) for one in far] == ["dsm: 284.2 ± 14 instead of 30 ± 10"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_far"),
+    [
+        (0.5, 0.5, False),
+        (0.625, 0.5, False),
+        (0.63, 0.5, True),
+        (0.4, 0.5, False),
+        (0.39, 0.5, True),
+        (None, 0.5, False),
+    ],
+)
+def test_a_quarter_more_or_less_ground_is_far(ours: float | None, theirs: float, is_far: bool) -> None:
+    assert is_far_in_size(ours, theirs) is is_far
+    assert is_far_in_size(theirs, ours) is is_far
