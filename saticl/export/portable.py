@@ -19,7 +19,7 @@ from saticl.runs.step import StepInfo
 class Portable(nn.Module):
     """Raw bands [B, C, H, W] to probabilities [B, K, H, W] float32, by output index.
 
-    It computes what `Predictor.probabilities` computes in float32: normalisation, network, and what the method says
+    It computes what `Predictor.batch` computes in float32: normalisation, network, and what the method says
     scores mean.
     """
 

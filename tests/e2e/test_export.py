@@ -90,7 +90,7 @@ def test_a_run_becomes_a_file_that_gives_what_the_step_gives(onnxruntime: Any, r
     session = onnxruntime.InferenceSession(path)
     images = torch.randint(0, 256, (2, 3, 75, 90))
     (found,) = session.run(["output"], {"input": images.numpy().astype(np.float32)})
-    np.testing.assert_allclose(found, Predictor.open(run / "step-1").probabilities(images).cpu(), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found, Predictor.open(run, device="cpu").batch(images), rtol=0, atol=1e-4)
 
     known, manifest = facts(path), Manifest.load(tiny_tiles)
     assert session.get_modelmeta().custom_metadata_map["saticl_export"] == known.model_dump_json()

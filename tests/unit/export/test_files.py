@@ -47,7 +47,7 @@ class World:
         self.finished = write(run, about(norm="abn", act="ident"))
         self.facts = facts_of(self.finished)
         self.step = Portable.open(self.finished.model)
-        self.predictor = Predictor.open(self.finished.folder)
+        self.predictor = Predictor.open(self.finished.folder, device="cpu")
         self.onnx = files.onnx_content(self.step.expanded(), self.facts)
         self.torchscript = files.torchscript_content(self.step.expanded(), self.facts)
 
@@ -66,7 +66,7 @@ def test_files_give_the_probabilities_of_the_step_at_every_size(form: str, world
 
     for size in SIZES:
         images = tiles(*size)
-        found, expected = run(images), world.predictor.probabilities(images).cpu()
+        found, expected = run(images), world.predictor.batch(images)
         assert found.dtype == torch.float32
         assert found.shape == (size[0], 4, *size[1:])
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
@@ -132,8 +132,8 @@ def test_deepness_gets_the_probabilities_of_the_step(highest: int, world: World)
 
     found = deepness(world.onnx, image)
 
-    expected = world.predictor.probabilities(torch.from_numpy(image.astype(np.int32)).permute(2, 0, 1)[None])
-    np.testing.assert_allclose(found, expected.cpu().numpy(), rtol=0, atol=2e-4)
+    expected = world.predictor.batch(torch.from_numpy(image.astype(np.int32)).permute(2, 0, 1)[None])
+    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=2e-4)
 
 
 def test_a_tile_size_is_the_only_one(world: World) -> None:
@@ -169,6 +169,8 @@ def test_in_place_abn_is_exported_where_it_is_not_installed(
 ) -> None:
     """A file of such a step is that of an `abn` step but for one word, since both have the same state."""
     monkeypatch.setitem(sys.modules, "inplace_abn", None)
+    monkeypatch.setitem(sys.modules, "saticl.models.iabn", None)  # another test may have imported it
+    monkeypatch.delattr("saticl.models.iabn", raising=False)
     content = files.safetensors_content(world.finished.model, world.facts)
     path = tmp_path / MODEL_FILE
     path.write_bytes(content)
