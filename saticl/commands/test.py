@@ -166,7 +166,7 @@ def panel_rows(predictor: Predictor, earlier: Predictor | None, on: ScoredTiles)
 
 
 def write_predictions(scoring_of: Scoring) -> None:
-    """The class map of every tile as GeoTIFF with the tile's place on the ground and a colour table.
+    """The class map of every tile as GeoTIFF with the tile's place on the ground and a colour table; 255: no data.
 
     With several folders, those of each go to a folder of its number.
     """
@@ -180,4 +180,6 @@ def write_predictions(scoring_of: Scoring) -> None:
             with raster.opened(on.image(tile)) as source:
                 place = source.transform, source.crs
             path = target / f"{tile.id.replace('/', '_')}.tif"
-            raster.write(path, predicted[None], *place, nodata=IGNORE, colours=table)
+            valid = raster.read_valid(on.image(tile)) if tile.invalid else True
+            shown = np.where(valid, predicted, np.uint8(IGNORE))
+            raster.write(path, shown[None], *place, nodata=IGNORE, colours=table)

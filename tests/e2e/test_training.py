@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from saticl.display.tables import percent
 from saticl.engine import fit
 from saticl.engine.checkpoint import load_model
 from saticl.files import to_json
+from saticl.geo import raster
 from saticl.metrics.incremental import over_steps, true_iou
 from saticl.protocols import ISPRS
 from saticl.runs.step import read_info
 from saticl.tiles.dataset import TileDataset
-from saticl.tiles.index import read_index
+from saticl.tiles.index import read_index, write_index
 from saticl.tiles.manifest import Manifest
 from saticl.transforms.normalize import Normalize
 
@@ -285,6 +287,26 @@ def test_predictions_lie_where_their_tiles_lie(two_steps: Path, tiny_tiles: Path
         with rasterio.open(path) as map_, rasterio.open(tiny_tiles / tiles[name]["image"]) as image:
             assert (map_.transform, map_.crs, map_.shape) == (image.transform, image.crs, image.shape)
             assert map_.read(1).max() < 7
+
+
+def test_predictions_have_no_class_where_there_are_no_data(two_steps: Path, tiny_tiles: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny_tiles, tmp_path / "tiles"))
+    run = Path(shutil.copytree(two_steps, tmp_path / "run"))
+    rows = read_index(data)
+    tile = next(row for row in rows if row.split == "test")
+    valid = np.ones((tile.window.height, tile.window.width), np.bool_)
+    valid[:20, :30] = False
+    with rasterio.open(data / tile.image) as source:
+        pixels, place = source.read(), (source.transform, source.crs)
+    raster.write(data / tile.image, pixels, *place, valid=valid)
+    write_index(data, [replace(row, invalid=600) if row is tile else row for row in rows])
+    shutil.rmtree(run / "step-2" / "predictions-test")
+
+    code, text = invoke("test", "--run", run, "--data-root", data, "--num-workers=0", "--panels=0", "--predictions")
+
+    assert code == 0, text
+    with rasterio.open(run / f"step-2/predictions-test/{tile.id.replace('/', '_')}.tif") as found:
+        assert np.array_equal(found.read(1) == 255, ~valid)
 
 
 def test_the_journal_names_every_term(two_steps: Path) -> None:
