@@ -117,15 +117,8 @@ def _polygons(corners: Corners, pieces: NDArray[np.int64], ring_of: Whole, to_en
     xy = np.column_stack([corners.cols[corner], corners.rows[corner]]).astype(np.float64)
     rings = shapely.linearrings(xy, indices=np.repeat(np.arange(len(sizes)), sizes))
     region = corners.regions.ravel()[ordered[starts]]
-    sorted_rings = np.lexsort((_is_hole(xy, starts, ends), region))
+    # Rings are in the order of their first corners, so the one around a region comes before those of its holes.
+    sorted_rings = np.argsort(region, kind="stable")
     _, owner = np.unique(region[sorted_rings], return_inverse=True)
     polygons: Geometries = shapely.polygons(rings[sorted_rings], indices=owner)
     return polygons
-
-
-def _is_hole(xy: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rings go round what they leave out: anticlockwise on the map."""
-    following = np.arange(1, len(xy) + 1)
-    following[ends - 1] = starts
-    x, y = xy.T
-    return np.asarray(np.add.reduceat(x * y[following] - x[following] * y, starts) < 0)

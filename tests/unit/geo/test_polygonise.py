@@ -81,7 +81,7 @@ def test_polygons_drawn_again_give_the_map_back(tmp_path_factory: pytest.TempPat
 
         layer = read(path)
         expected = [NAMES[value] for value in regions.values.tolist() if value != 255]
-        assert layer.fields["class"] == expected
+        assert layer.fields.get("class", []) == expected  # an empty GeoJSON file has no attributes
         assert found == Counter(expected)
         if suffix == ".gpkg":
             np.testing.assert_array_equal(drawn_again(layer, METRES, values.shape), values)
