@@ -34,6 +34,7 @@ ROOMS = {
     "methods": ("saticl/methods", "tests/unit/methods", "tests/contract/test_methods.py"),
     "engine": ("saticl/engine", "tests/unit/engine"),
     "inference": ("saticl/inference", "tests/unit/inference"),
+    "export": ("saticl/export", "tests/unit/export"),
 }
 """Room: where its modules are, then the tests that belong to it."""
 

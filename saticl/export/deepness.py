@@ -34,4 +34,4 @@ def properties(facts: Facts) -> dict[str, str]:
     if facts.tile_size is not None:
         values["tile_size"] = facts.tile_size  # what the plugin reads
         values["tiles_size"] = facts.tile_size  # what its documentation says
-    return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    return {name: json.dumps(value) for name, value in values.items()}

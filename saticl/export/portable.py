@@ -53,10 +53,9 @@ class Portable(nn.Module):
     @property
     def only_side(self) -> int | None:
         """Side of the images that the encoder works at, to which it pads smaller ones; None if it takes any size."""
-        bands = len(self.info.bands)
-        side = int(self.network.body.pad(torch.zeros(1, bands, 1, 1)).shape[-1])
+        side = self._padded(1)
         try:
-            self.network.body.pad(torch.zeros(1, bands, side + 1, side + 1))
+            self._padded(side + 1)
         except InvalidOptions:
             return side
         return None
@@ -64,15 +63,18 @@ class Portable(nn.Module):
     @property
     def interpolates(self) -> bool:
         """Whether the encoder fits position embeddings to every image, which ONNX has no operation for."""
-        return any(getattr(module, "dynamic_img_size", False) for module in self.network.modules())
+        return any(getattr(module, "dynamic_img_size", None) for module in self.network.modules())
 
     @property
     def training_side(self) -> int:
         """Side of the training views, padded as the encoder wants it."""
-        side = self.info.image_size
-        return int(self.network.body.pad(torch.zeros(1, len(self.info.bands), side, side)).shape[-1])
+        return self._padded(self.info.image_size)
 
     def tiles(self, count: int, height: int, width: int) -> Tensor:
         """Random raw tiles [count, C, height, width] that look like its data; the same ones at every call."""
         random = torch.randn(count, len(self.info.bands), height, width, generator=torch.Generator().manual_seed(0))
         return random * self.normalize.std + self.normalize.mean
+
+    def _padded(self, side: int) -> int:
+        image = torch.zeros(1, len(self.info.bands), side, side)
+        return int(self.network.body.pad(image).shape[-1])

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,21 @@ def test_a_run_becomes_a_file_that_gives_what_the_step_gives(onnxruntime: Any, r
     card = path.with_name("model.onnx.md").read_text(encoding="utf-8")
     assert card.index("Test tiles") < card.index("Validation tiles")
     assert "Not scored" not in card
+
+
+def test_the_example_in_the_page_works(
+    onnxruntime: Any, untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    block = re.search(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert block is not None
+    done("export", "--run", untrained)
+    monkeypatch.chdir(untrained / "step-1" / "export")
+    capsys.readouterr()
+
+    exec(block[1], {})
+
+    assert capsys.readouterr().out.strip() in ("background", "building", "tree", "car")
 
 
 def test_a_step_a_format_and_a_file_can_be_chosen(run: Path, tmp_path: Path) -> None:

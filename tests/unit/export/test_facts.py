@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +26,17 @@ def facts(**changes: object) -> Facts:
     return made.model_copy(update={"date": "2026-01-02T03:04:05Z", **changes})
 
 
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The clock of this process nine hours before that of UTC."""
+    monkeypatch.setenv("TZ", "UTC-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
 def test_facts_are_those_of_the_step() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
 
@@ -149,6 +162,10 @@ def test_the_item_has_the_fields_of_the_extension(form: Format, framework: str, 
         "pre_processing_function": None,
     }
     assert output["name"] == "output"
+    assert {*output} == {
+        *("name", "description", "tasks", "result", "classification:classes", "post_processing_function"),
+    }
+    assert (output["description"], output["post_processing_function"]) == ("Probabilities.", None)
     assert output["tasks"] == ["semantic-segmentation"]
     assert output["result"] == {
         "shape": [-1, 4, -1, -1],
@@ -177,6 +194,10 @@ def test_names_in_the_item_are_those_that_its_extensions_allow() -> None:
     (entry,) = properties["mlm:output"][0]["classification:classes"]
     assert entry == {"value": 1, "name": "Wald_for_t", "title": "Wald / forêt", "color_hint": "01020A"}
     assert "gsd" not in properties
+    odd = OutputClass(index=0, name="水", colour=(0, 0, 0))
+    named = item(facts(classes=(odd,)), "onnx", "m", "c")["properties"]
+    assert isinstance(named, dict)
+    assert named["mlm:output"][0]["classification:classes"][0]["name"] == "unnamed"
     assert properties["mlm:input"][0]["input"]["shape"] == [-1, 3, 64, 64]
     assert properties["mlm:output"][0]["result"]["shape"] == [-1, 1, 64, 64]
     assert properties["mlm:input"][0]["description"] == "Normalised values."

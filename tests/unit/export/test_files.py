@@ -163,6 +163,18 @@ def test_exporting_leaves_the_step_as_it_was(world: World) -> None:
     assert not any(tensor.requires_grad for tensor in twin.parameters())
 
 
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime", None])
+def test_packages_are_looked_for(missing: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "find_spec", lambda name: None if name == missing else object())
+
+    assert files.can_run_onnx() is (missing != "onnxruntime")
+    if missing == "onnx":
+        with pytest.raises(InvalidOptions, match=r"needs the package onnx: run `pip install onnx onnxruntime`"):
+            files.require_packages()
+    else:
+        files.require_packages()
+
+
 @pytest.mark.parametrize("norm", ["iabn", "iabn_sync"])
 def test_in_place_abn_is_exported_where_it_is_not_installed(
     norm: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
