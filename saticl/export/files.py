@@ -67,11 +67,10 @@ def onnx_content(step: Portable, facts: Facts) -> bytes:
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         raise _not_traceable(facts, error) from error
     model = onnx.load_from_string(buffer.getvalue())
-    shape = model.graph.output[
-        0
-    ].type.tensor_type.shape.dim  # the exporter leaves it open; Deepness counts classes here
-    shape[1].dim_value = len(facts.classes)
-    for side in shape[2:] if facts.tile_size else ():
+    # The exporter leaves the shape of the output open; Deepness counts classes there.
+    sides = model.graph.output[0].type.tensor_type.shape.dim
+    sides[1].dim_value = len(facts.classes)
+    for side in sides[2:] if facts.tile_size else ():
         side.dim_value = facts.tile_size
     onnx.helper.set_model_props(model, {KEY: facts.model_dump_json(), **deepness.properties(facts)})
     onnx.checker.check_model(model)
