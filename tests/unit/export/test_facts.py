@@ -90,6 +90,7 @@ def test_deepness_reads_json() -> None:
         "standardization_mean": [0.0, 0.0, 0.0],
         "standardization_std": [1 / 255, 1 / 255, 1 / 255],
     }
+    assert json.loads(deepness.properties(facts(ground_size=0.123456789))["resolution"]) == 12.3457
     assert not {"resolution", "tile_size", "tiles_size"} & {*deepness.properties(facts(ground_size=None))}
 
 

@@ -136,7 +136,7 @@ def test_deepness_gets_the_probabilities_of_the_step(highest: int, world: World)
     np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=2e-4)
 
 
-def test_a_tile_size_is_the_only_one(world: World) -> None:
+def test_a_tile_size_is_the_only_one(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     content = files.onnx_content(world.step.expanded(), facts_of(world.finished, 50))
 
     session = onnxruntime.InferenceSession(content)
@@ -146,6 +146,7 @@ def test_a_tile_size_is_the_only_one(world: World) -> None:
     torch.testing.assert_close(run(tiles(2, 50, 50)), world.step(tiles(2, 50, 50)), rtol=0, atol=1e-4)
     with pytest.raises(Exception, match="Expected: 50"):
         run(tiles(1, 51, 50))
+    assert capfd.readouterr().err == ""
     known = metadata(content)
     assert (known["tile_size"], known["tiles_size"]) == ("50", "50")
 
