@@ -54,6 +54,20 @@ def require_scorable(finished: Finished, folders: Sequence[ScoredTiles], is_one_
         )
 
 
+def require_same_validation(joint: Finished, last: Finished) -> None:
+    """Refuse a joint run that was trained on tiles that the run kept for validation.
+
+    Raises:
+        InvalidOptions: they were not divided alike.
+    """
+    ours, theirs = _options(last) or TrainConfig(), _options(joint) or TrainConfig()
+    if (ours.val_size, ours.seed) != (theirs.val_size, theirs.seed):
+        raise InvalidOptions(
+            f"{joint.folder} kept other tiles for validation than {last.folder}: compare them with --split test, or "
+            "train both with the same --val-size and --seed."
+        )
+
+
 def warn_of_unlabelled(last: Finished, folders: Sequence[ScoredTiles]) -> None:
     """Print which classes no folder has labels of: their scores stay unknown."""
     labelled = {name for on in folders for name in on.manifest.class_names}

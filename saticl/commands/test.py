@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saticl.commands.overview import show_restricted, write_overview
 from saticl.commands.prepared import warn_of_drift, warn_of_resolution
-from saticl.commands.scored import require_scorable, scored_folders, warn_of_unlabelled
+from saticl.commands.scored import require_same_validation, require_scorable, scored_folders, warn_of_unlabelled
 from saticl.config import TestConfig
 from saticl.display.console import console
 from saticl.display.figures import PanelRow, class_scores_figure, confusion_figure, display_image, panels_figure
@@ -62,6 +62,8 @@ def test(config: TestConfig) -> None:
         raise InvalidOptions("--against compares whole runs: give the folder of a run as --run, and --task.step all.")
     other = None if config.against is None else read_against(config.against, config.split, steps[-1].info)
     joint = None if config.joint is None else find_joint(config.joint, steps[-1].info)
+    if joint is not None and config.split == "val":
+        require_same_validation(joint, steps[-1])
     accelerator = scoring_accelerator()
     folders = scored_folders(config, steps[-1], accelerator.is_main_process)
     for finished in (*steps, *([] if joint is None else [joint])):

@@ -54,7 +54,7 @@ def test_an_imported_step_predicts_what_the_model_predicts(background: str | Non
         theirs = made()((images - mean[:, None, None]) / std[:, None, None]).logits.argmax(1)
     assert predictor.names == (background or "background", *[n for n in ("road", "tree", "roof") if n != background])
     expected = torch.tensor([predictor.names.index(name) for name in ("road", "tree", "roof")])[theirs]
-    assert torch.equal(predictor.classes(images).long(), expected)
+    assert torch.equal(predictor.batch(images).argmax(1), expected)
     assert len(expected.unique()) > 1
     assert predictor.colours[predictor.names.index("roof")] == (0, 0, 255)
 

@@ -228,7 +228,7 @@ def broken(change: str) -> dict[str, Tensor]:
     [
         ("other", r"no segmentation_head\.0\.weight, but 2 other tensors \(fc\.weight, fc\.bias\)"),
         ("several", r"several models, whose names begin with '', 'ema\.'"),
-        ("missing", r"10 tensors are missing .*\.\.\.\) and no tensors are unexpected"),
+        ("missing", r"10 tensors are missing .* and 5 more\) and no tensors are unexpected"),
         (
             "unexpected",
             r"no tensors are missing and 5 tensors are unexpected \(decoder\.blocks\.0\.attention1\.weight",
