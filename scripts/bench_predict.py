@@ -54,7 +54,7 @@ def main() -> None:
         root = Path(folder)
         result |= speed(root, options.size, options.encoder, options.repeats)
         result["peak_mb"] = {
-            f"{options.width} x {height}": alone(peak, root, options.width, height) for height in options.heights
+            f"{options.width} x {height}": peak_of(root, options.width, height) for height in options.heights
         }
     if options.run is not None and options.image is not None:
         result["share_of_pixels_that_differ_in_a_crop"] = difference(options.run, options.image)
@@ -86,11 +86,16 @@ def speed(root: Path, size: int, encoder: str, repeats: int) -> dict[str, object
     }
 
 
-def peak(root: Path, width: int, height: int) -> int:
-    """Megabytes of memory at most, of a process that maps one raster."""
-    image = draw(root / f"{height}.tif", width, height)
+def peak_of(root: Path, width: int, height: int) -> object:
+    """Peak memory of mapping a raster, which was drawn by another process."""
+    image = alone(draw, root / f"{height}.tif", width, height)
+    return alone(peak, root, image)
+
+
+def peak(root: Path, image: Path) -> int:
+    """Megabytes of memory at most, of this process when it maps one raster."""
     predictor = Predictor.open(untrained(root / "small", "test_resnet"))
-    predictor.scene(image, root / f"{height}_map.tif", Wanted(TILING))
+    predictor.scene(image, image.with_name(f"{image.stem}_map.tif"), Wanted(TILING))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

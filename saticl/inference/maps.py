@@ -3,12 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 import saticl
 from saticl.cutting.behind import WriteBehind
@@ -17,14 +15,13 @@ from saticl.geo.cog import Header, class_tags, write_palette_png, writing_cog
 from saticl.geo.imagery import ImageReader, Patch, open_image
 from saticl.geo.raster import Array, environment
 from saticl.geo.windows import Window
+from saticl.inference.classes import Certainty, certainty, class_map
 from saticl.inference.parts import Parts, said
 from saticl.inference.sliding import Band, Read, Tiling, Windows, blended, symmetric
 from saticl.labels import IGNORE
 
 if TYPE_CHECKING:
     from saticl.inference.predictor import Predictor
-
-Certainty = Literal["margin", "entropy"]
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 """Endings of images whose maps become pictures too."""
@@ -161,18 +158,6 @@ def origin(predictor: "Predictor", source: str, wanted: Wanted) -> dict[str, obj
     }
 
 
-def certainty(probabilities: Tensor, how: Certainty) -> Tensor:
-    """How sure the network is [H, W], from 0 (not at all) to 1, of probabilities [K, H, W].
-
-    margin: the largest probability minus the second. entropy: 1 minus the entropy divided by its largest value, ln K.
-    """
-    if how == "margin":
-        largest = probabilities.topk(2, dim=0).values
-        return largest[0] - largest[1]
-    entropy = -(probabilities * probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()).sum(0)
-    return (1 - entropy / float(np.log(len(probabilities)))).clamp(0, 1)
-
-
 def _reading(reader: ImageReader) -> Read:
     """Reads with GDAL's settings for whole scenes, which every thread has for itself."""
 
@@ -199,14 +184,6 @@ def _pixels(kind: str, band: Band, wanted: Wanted, num_classes: int) -> Array:
             found = certainty(found, wanted.confidence)[None]
         np.copyto(values, found.cpu().numpy(), where=~band.invalid)
     return values
-
-
-def class_map(band: Band) -> NDArray[np.uint8]:
-    """The index of the likeliest class of each pixel [n, W], IGNORE where there are no data."""
-    if not len(band.probabilities):
-        return np.full(band.invalid.shape, IGNORE, np.uint8)
-    found = band.probabilities.argmax(0).to(torch.uint8).cpu().numpy()
-    return np.where(band.invalid, np.uint8(IGNORE), found)
 
 
 def _header(kind: str, reader: ImageReader, predictor: "Predictor", made_with: Mapping[str, object]) -> Header:

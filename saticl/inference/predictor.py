@@ -25,7 +25,8 @@ from saticl.engine.evaluate import applied, outputs
 from saticl.errors import InvalidOptions
 from saticl.geo.imagery import Patch
 from saticl.geo.windows import Window
-from saticl.inference.maps import Place, Wanted, class_map, in_one_go
+from saticl.inference.classes import class_map
+from saticl.inference.maps import Place, Wanted, in_one_go
 from saticl.inference.sliding import Band, Tiling, Windows, blended, symmetric
 from saticl.labels import Colour
 from saticl.methods import load

@@ -9,13 +9,24 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from saticl.geo import raster
 from saticl.geo.imagery import open_image
 from saticl.geo.raster import Array
 from saticl.inference import parts as parts_module
-from saticl.inference.maps import Place, Wanted, assemble, certainty, in_one_go, is_finished, origin, predict_rows
+from saticl.inference.classes import certainty, likeliest
+from saticl.inference.maps import (
+    Place,
+    Wanted,
+    assemble,
+    in_one_go,
+    is_finished,
+    origin,
+    predict_rows,
+)
 from saticl.inference.parts import Parts
 from saticl.inference.predictor import Predictor
 from saticl.inference.sliding import Tiling
@@ -184,6 +195,17 @@ def test_a_picture_becomes_a_picture(trained: Predictor, tmp_path: Path) -> None
         assert (found.driver, found.count, found.colormap(1)[1][:3]) == ("PNG", 1, (0, 0, 255))
         assert np.array_equal(found.read(1), trained(picture(50, 40), None, TILING))
     assert sorted(path.name for path in dst.parent.iterdir()) == ["photo.json", "photo.png"]
+
+
+@given(st.integers(1, 9), st.integers(0, 5))
+def test_the_likeliest_class_is_the_first_of_the_largest(classes: int, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, 4, (classes, 6, 7)).astype(np.float32)
+
+    found = likeliest(torch.from_numpy(values))
+
+    assert found.dtype == torch.uint8
+    assert np.array_equal(found.numpy(), values.argmax(0))
+    assert np.array_equal(values, np.random.default_rng(seed).integers(0, 4, (classes, 6, 7)))
 
 
 def probabilities_of(*values: float) -> torch.Tensor:
