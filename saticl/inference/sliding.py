@@ -142,17 +142,15 @@ def blended(
     wanted = range(windows.height) if rows is None else rows
     sums: Tensor | None = None
     for index, strip in _strips(_beyond(read, windows), windows, wanted, fill):
-        top, length = windows.starts[0][index], windows.extent[0]
-        added = _row(strip, probabilities, windows, index, batch_size)
-        if added is not None:
-            sums = added if sums is None else sums.add_(added)
+        top = windows.starts[0][index]
+        sums = _with_row(sums, strip, probabilities, windows, index, batch_size)
         end = windows.finished(index)
         done = range(max(top, wanted.start), min(end, wanted.stop))
         if done:
             part = slice(done.start - top, done.stop - top)
             yield Band(done.start, _finished(sums, part, windows.width), strip.invalid[part, : windows.width])
         if sums is not None:
-            sums = _moved(sums, end - top, length)
+            _move_up(sums, end - top)
 
 
 def symmetric(probabilities: Probabilities, views: int) -> Probabilities:
@@ -168,15 +166,16 @@ def symmetric(probabilities: Probabilities, views: int) -> Probabilities:
     return of if views > 1 else probabilities
 
 
-def _row(strip: _Strip, probabilities: Probabilities, windows: Windows, index: int, batch_size: int) -> Tensor | None:
-    """A row of windows [K, h, W], weighted; None where no pixel holds data."""
+def _with_row(
+    sums: Tensor | None, strip: _Strip, probabilities: Probabilities, windows: Windows, index: int, batch_size: int
+) -> Tensor | None:
+    """The sums [K, h, W] with those of a row of windows, weighted; None where no pixel held data so far."""
     (row_weights, col_weights), width = windows.weights, windows.extent[1]
     starts = [
         (number, start)
         for number, start in enumerate(windows.starts[1])
         if not strip.invalid[:, start : start + width].all()
     ]
-    sums: Tensor | None = None
     for first in range(0, len(starts), batch_size):
         chosen = starts[first : first + batch_size]
         images = np.stack([strip.image[:, :, start : start + width] for _, start in chosen])
@@ -194,12 +193,12 @@ def _finished(sums: Tensor | None, part: slice, width: int) -> Tensor:
     return torch.zeros(0, part.stop - part.start, width) if sums is None else sums[:, part, :width].clone()
 
 
-def _moved(sums: Tensor, by: int, length: int) -> Tensor:
-    """The sums for the next row of windows, which begins so many rows below."""
-    moved = torch.zeros_like(sums)
-    if by < length:
-        moved[:, : length - by] = sums[:, by:]
-    return moved
+def _move_up(sums: Tensor, by: int) -> None:
+    """Make room for the next row of windows, so many rows below; class by class, to need no second copy."""
+    for one in sums:
+        kept = one[by:].clone()
+        one[: len(kept)] = kept
+        one[len(kept) :] = 0
 
 
 def _strips(read: Read, windows: Windows, wanted: range, fill: Sequence[float]) -> Iterator[tuple[int, _Strip]]:
