@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +11,29 @@ from rich.table import Table
 
 from saticl.commands.cluster import cluster_executor
 from saticl.config import PredictConfig
-from saticl.cutting.executor import completed
+from saticl.cutting.executor import completed, raise_failures
+from saticl.cutting.survey import Failures
 from saticl.display.console import console
 from saticl.display.scene_bar import PAUSE_S, SceneBar
 from saticl.display.tables import percent, score_table
 from saticl.engine.device import leave_together
-from saticl.errors import InvalidOptions
+from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.files import write_json
-from saticl.geo.imagery import ImageReader, open_image
+from saticl.geo.imagery import open_image
 from saticl.geo.polygonise import write_polygons
 from saticl.geo.raster import environment
 from saticl.geo.remote import is_remote
 from saticl.geo.windows import grid
 from saticl.inference.fit import what_does_not_fit
-from saticl.inference.maps import Place, Wanted, assemble, in_one_go, is_finished, origin, predict_rows
-from saticl.inference.parts import Parts, said
+from saticl.inference.making import Team, is_finished, make_map, origin
+from saticl.inference.maps import Place, Wanted
+from saticl.inference.parts import said
 from saticl.inference.predictor import Predictor, scoring_accelerator
-from saticl.inference.scenes import places
+from saticl.inference.scenes import SCORES, SUMMARY, places
 from saticl.inference.sliding import Tiling
 from saticl.inference.truth import compare, masks_of
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.metrics.scores import score, score_groups
-from saticl.runs.folder import is_finished as is_finished_step
-
-SUMMARY = "predict.json"
-"""What was made of which image, in the folder of the maps."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +45,15 @@ class Work:
     wanted: Wanted
     height: int
     width: int
-
-    @property
-    def parts(self) -> Parts:
-        """Its unfinished rows."""
-        return Parts(self.place.parts, self.height, self.wanted.kinds)
+    is_finished: bool
 
 
 def predict(config: PredictConfig) -> None:
-    """Write the map of every image; what is there already stays, and what was interrupted continues.
+    """Write the map of every image; a map that is there already stays, and what was interrupted continues.
 
     Raises:
-        SaticlError: no such run or image, an image that does not fit the network, a disk that is full.
+        SaticlError: no such run or image, an image that does not fit the network, a disk that is full. Images that
+            cannot be opened do not stop the others.
     """
     scenes = places(config.scenes, config.dst)
     masks = None if config.ground_truth is None else masks_of([one.dst.stem for one in scenes], config.ground_truth)
@@ -66,18 +61,16 @@ def predict(config: PredictConfig) -> None:
     accelerator = scoring_accelerator()
     predictor = Predictor.open(config.run, config.task.step, accelerator=accelerator)
     wanted = Wanted(_tiling(config, predictor), config.confidence, config.probabilities)
-    work = [_opened(predictor, place, wanted) for place in scenes]  # all are looked at before the first is predicted
+    work, failed = _opened(config, predictor, scenes, wanted)  # all are looked at before the first is predicted
     if config.cluster is not None and accelerator.is_main_process:
         _predict_elsewhere(config.cluster, config.run, work)
     accelerator.wait_for_everyone()
-    for one in work:
-        _predict(one)
-        if accelerator.is_main_process and config.vector is not None:
-            _write_polygons(config, one)
-    if accelerator.is_main_process:
+    _predict_here(config, work)
+    if accelerator.is_main_process and work:
         _summarise(config, work)
-        if masks is not None:
+        if masks is not None and not failed:
             _score(config, work, masks)
+    raise_failures(failed, config.dst)
     leave_together(accelerator)
 
 
@@ -89,69 +82,86 @@ def _check_vector(config: PredictConfig, scenes: Sequence[Place]) -> None:
         raise InvalidOptions(f"--vector needs images with a place on the ground, but {picture} is a picture.")
 
 
-def _opened(predictor: Predictor, place: Place, wanted: Wanted) -> Work:
+def _opened(
+    config: PredictConfig, predictor: Predictor, scenes: Sequence[Place], wanted: Wanted
+) -> tuple[list[Work], Failures]:
+    """What there is to do, and why other images cannot be used."""
+    work: list[Work] = []
+    failed: Failures = {}
+    for place in scenes:
+        try:
+            work.append(_looked_at(config, predictor, place, wanted))
+        except InvalidRaster as error:
+            failed[place.source] = error
+    return work, failed
+
+
+def _looked_at(config: PredictConfig, predictor: Predictor, place: Place, wanted: Wanted) -> Work:
     with environment(), open_image(place.source, predictor.bands) as reader:
-        if predictor.accelerator.is_main_process:
+        if (
+            config.vector is not None
+            and reader.crs is None
+            and (config.vector == "geojson" or config.min_area or config.simplify)
+        ):
+            raise InvalidOptions(
+                f"{place.source} does not say in which coordinate system it lies, which --vector geojson, --min-area "
+                "and --simplify need: leave them out, or write --vector gpkg alone."
+            )
+        is_there = is_finished(place, origin(predictor, place, reader, wanted), wanted)
+        if predictor.accelerator.is_main_process and not is_there:
             for warning in what_does_not_fit(reader, predictor.info):
                 console.print(f"[yellow]Warning:[/] {warning}", highlight=False)
-        return Work(predictor, place, wanted, reader.height, reader.width)
+        return Work(predictor, place, wanted, reader.height, reader.width, is_there)
 
 
-def _predict(work: Work) -> None:
-    """Every process predicts its share of the rows; the first one puts them together."""
-    accelerator, parts = work.predictor.accelerator, work.parts
-    options = origin(work.predictor, work.place.source, work.wanted)
-    if is_finished(work.place, options, work.wanted):
-        return
-    accelerator.wait_for_everyone()  # nobody begins before all have seen whether it is finished
-    if accelerator.is_main_process:
-        parts.begin(options)
-    accelerator.wait_for_everyone()
-    missing = parts.missing(parts.share(accelerator.process_index, accelerator.num_processes))
-    pixels = sum(map(len, missing)) * work.width
-    with environment(), open_image(work.place.source, work.predictor.bands) as reader:
-        _predict_missing(work, reader, missing, pixels)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        assemble(work.predictor, work.place, parts, options)
-    accelerator.wait_for_everyone()
+def _predict_here(config: PredictConfig, work: Sequence[Work]) -> None:
+    """Every process predicts its share of the rows of every image; the first one puts them together."""
+    left = [one for one in work if not one.is_finished]
+    pixels = sum(one.height * one.width for one in left)
+    accelerator = work[0].predictor.accelerator if work else None
+    world = 1 if accelerator is None else accelerator.num_processes
+    with SceneBar("predicting", max(pixels // world, 1), "Mpx", 10**6, PAUSE_S) as bar:
+        for number, one in enumerate(work):
+            make_map(one.predictor, one.place, one.wanted, partial(_report, bar, one), _team(one.predictor, number))
+            if one.predictor.accelerator.is_main_process and config.vector is not None:
+                _write_polygons(config, one)
+
+
+def _report(bar: SceneBar, work: Work, rows: int) -> None:
+    bar.finished(work.place.dst.stem, rows * work.width)
+
+
+def _team(predictor: Predictor, number: int) -> Team:
+    """The processes, in another order for every image: the parts of small ones are fewer than processes."""
+    accelerator = predictor.accelerator
+    world = accelerator.num_processes
+    return Team(accelerator.process_index, world, accelerator.wait_for_everyone, number % world)
 
 
 def _predict_elsewhere(address: str, run: Path, work: Sequence[Work]) -> None:
     """Let the workers of a cluster make all maps; they see the same folders under the same names."""
+    if not work:
+        return
+    folder, step = run.absolute(), work[0].predictor.task.step
     with cluster_executor(address) as executor, SceneBar("predicting", len(work), "images") as bar:
-        step, folder = work[0].predictor.task.step, run.absolute()
-        places = [Place(_absolute(one.place.source), one.place.dst.absolute()) for one in work]
-        for place, _ in completed(executor, predict_one, places, folder, step, work[0].wanted):
+        absolute = [Place(_absolute(one.place.source), one.place.dst.absolute()) for one in work]
+        for place, _ in completed(executor, predict_one, absolute, folder, step, work[0].wanted):
             bar.finished(place.dst.stem, 1)
 
 
 def predict_one(place: Place, run: Path, step: int, wanted: Wanted) -> None:
     """The map of one image, by a worker of a cluster."""
-    in_one_go(_opened_once(run, step), place, wanted, lambda rows: None)
+    make_map(_opened_once(run, step), place, wanted, lambda rows: None)
 
 
 @cache
 def _opened_once(run: Path, step: int) -> Predictor:
     """A worker predicts many images with one network."""
-    return Predictor.open(run, None if is_finished_step(run) else step)
+    return Predictor.open(run, step)
 
 
 def _absolute(source: str) -> str:
     return source if is_remote(source) or source.startswith("/vsi") else str(Path(source).absolute())
-
-
-def _predict_missing(work: Work, reader: ImageReader, missing: Sequence[range], pixels: int) -> None:
-    with SceneBar("predicting", pixels, "Mpx", 10**6, PAUSE_S) as bar:
-        for rows in missing:
-            predict_rows(
-                work.predictor,
-                reader,
-                work.wanted,
-                work.parts,
-                rows,
-                lambda done: bar.finished(work.place.dst.stem, done * work.width),
-            )
 
 
 def _tiling(config: PredictConfig, predictor: Predictor) -> Tiling:
@@ -169,7 +179,7 @@ def _write_polygons(config: PredictConfig, work: Work) -> None:
         place.dst.with_suffix(f".{config.vector}"),
         place.dst,
         dict(enumerate(predictor.names)),
-        place.source,
+        place.name,
         place.further("confidence") if work.wanted.confidence else None,
         config.min_area,
         config.simplify,
@@ -207,4 +217,4 @@ def _score(config: PredictConfig, work: Sequence[Work], masks: Sequence[Path]) -
     )
     scores = score(matrix, predictor.names, score_groups(predictor.task.head_sizes))
     console.print(score_table(scores, predictor.task, f"step {predictor.task.step} against {config.ground_truth}"))
-    write_json(config.dst / "scores.json", {**scores.to_dict(), "matrix": matrix})
+    write_json(config.dst / SCORES, {**scores.to_dict(), "matrix": matrix})

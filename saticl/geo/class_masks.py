@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader
 
 from saticl.geo.palette import ExactPalette
-from saticl.geo.raster import Array, read_bands
+from saticl.geo.raster import Array, read_bands, read_mask
 from saticl.geo.windows import Window
 from saticl.labels import IGNORE, Colour
 
@@ -16,15 +16,15 @@ def class_labels(source: DatasetReader, window: Window, colours: Sequence[Colour
     """The index of the colour of every pixel [H, W] of a window, IGNORE for other colours.
 
     Three bands are red, green and blue; one band with a table of colours is looked up in it; one without holds the
-    indices themselves, and whatever is none of them is ignored; so is the nodata value of one band. Raises
-    InvalidRaster where it cannot be read.
+    indices themselves, and whatever is none of them is ignored; so are transparent pixels and those of the nodata
+    value. Raises InvalidRaster where it cannot be read.
     """
     if source.count >= 3:
         rgb = read_bands(source, [1, 2, 3], window, np.uint8)
-        return _of_class(ExactPalette(tuple(colours)).decode(rgb).labels, len(colours))
-    values = read_bands(source, [1], window)[0]
-    labels = _indices(source, values, colours)
-    return labels if source.nodata is None else np.where(values == source.nodata, np.uint8(IGNORE), labels)
+        labels = _of_class(ExactPalette(tuple(colours)).decode(rgb).labels, len(colours))
+    else:
+        labels = _indices(source, read_bands(source, [1], window)[0], colours)
+    return np.where(read_mask(source, window), labels, np.uint8(IGNORE))
 
 
 def _indices(source: DatasetReader, values: Array, colours: Sequence[Colour]) -> NDArray[np.uint8]:

@@ -29,6 +29,13 @@ def what_does_not_fit(reader: ImageReader, info: StepInfo) -> Iterator[str]:
                 f"the pixel values of {reader.own.name} are far from those of the training: "
                 f"{'; '.join(map(str, far))}. Check bands, units and brightness."
             )
+    if reader.transform.is_identity and reader.image.gcps[0]:
+        yield (
+            f"{reader.own.name} says by control points where it lies, which maps do not keep: warp it first, for "
+            "example with gdalwarp."
+        )
+    if reader.image.count == len(info.bands) and reader.image.colorinterp[-1].name == "alpha":
+        yield (f"the last band of {reader.own.name} is marked as transparency, and is read as {info.bands[-1]}.")
     ours, theirs = ground_size(reader.transform, reader.crs), info.ground_size
     if is_far_in_size(ours, theirs):
         yield (

@@ -1,22 +1,24 @@
 """From an image file to its map: what is written, of what, and in which steps. The pixels come from `sliding.py`."""
 
+import json
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-import saticl
 from saticl.cutting.behind import WriteBehind
-from saticl.files import write_json
+from saticl.files import write_atomically, write_json
 from saticl.geo.cog import Header, class_tags, write_palette_png, writing_cog
 from saticl.geo.imagery import ImageReader, Patch, open_image
 from saticl.geo.raster import Array, environment
+from saticl.geo.remote import is_remote
 from saticl.geo.windows import Window
 from saticl.inference.classes import Certainty, certainty, class_map
-from saticl.inference.parts import Parts, said
+from saticl.inference.parts import KINDS, Parts
 from saticl.inference.sliding import Band, Read, Tiling, Windows, blended, symmetric
 from saticl.labels import IGNORE
 
@@ -63,16 +65,20 @@ class Place:
         return self.dst.with_name(f"{self.dst.stem}_{kind}.tif")
 
     @property
-    def parts(self) -> Path:
-        """Where unfinished rows wait."""
-        return self.dst.with_name(f".{self.dst.stem}.parts")
+    def name(self) -> str:
+        """The image as it is written down: without what follows a question mark in an address, often a secret."""
+        return self.source.partition("?")[0] if is_remote(self.source) else self.source
 
+    @property
+    def files(self) -> list[Path]:
+        """All files of the map that there may be."""
+        drawn = [self.dst.with_suffix(suffix) for suffix in (".gpkg", ".geojson", ".pgw")]
+        return [self.dst, self.facts, *(self.further(kind) for kind in KINDS[1:]), *drawn]
 
-def is_finished(place: Place, options: Mapping[str, object], wanted: Wanted) -> bool:
-    """Whether the map of these options is there, with all that belongs to it."""
-    facts = said(place.facts)
-    files = [place.dst, *(place.further(kind) for kind in wanted.kinds[1:])]
-    return all(path.is_file() for path in files) and facts.get("made_with") == options
+    def parts(self, options: Mapping[str, object]) -> Path:
+        """Where unfinished rows of a map of these options wait."""
+        code = zlib.crc32(json.dumps(options, sort_keys=True).encode())
+        return self.dst.with_name(f".{self.dst.stem}.{code:08x}.parts")
 
 
 def predict_rows(
@@ -121,11 +127,14 @@ def assemble(predictor: "Predictor", place: Place, parts: Parts, made_with: Mapp
     """
     with environment(), open_image(place.source, predictor.bands) as reader:
         headers = {kind: _header(kind, reader, predictor, made_with) for kind in parts.kinds}
+    for path in place.files[2:]:  # those of an earlier map, of another step perhaps
+        path.unlink(missing_ok=True)
+    write_json(place.facts, {"map": place.dst.name, "made_with": None})  # what is there from now on is unfinished
     counts = np.zeros(256, np.int64)
     for kind in reversed(parts.kinds):  # the map itself comes last
         target = place.dst if kind == "classes" else place.further(kind)
         is_picture = kind == "classes" and target.suffix == ".png"
-        raster = place.parts / "map.tif" if is_picture else target
+        raster = parts.folder / "map.tif" if is_picture else target
         with writing_cog(raster, headers[kind]) as strips:
             for part in parts.all():
                 pixels = parts.read(kind, part.start)
@@ -134,28 +143,9 @@ def assemble(predictor: "Predictor", place: Place, parts: Parts, made_with: Mapp
                     counts += np.bincount(pixels.ravel(), minlength=256)
         if is_picture:
             write_palette_png(target, raster)
+            _write_world_file(target.with_suffix(".pgw"), headers[kind])
     write_json(place.facts, _facts(predictor, place, counts, made_with))
     parts.remove()
-
-
-def origin(predictor: "Predictor", source: str, wanted: Wanted) -> dict[str, object]:
-    """All that the pixels of a map depend on; a map of anything else is made again."""
-    info, path = predictor.info, Path(source)
-    state = path.stat() if path.is_file() else None
-    return {
-        "version": saticl.__version__,
-        "dataset": info.dataset,
-        "task": info.protocol_name,
-        "step": info.step,
-        "method": info.method,
-        "weights": predictor.checksum,
-        "source": source if state is None else path.name,
-        "source_size": None if state is None else state.st_size,
-        "source_time": None if state is None else state.st_mtime_ns,
-        **asdict(wanted.tiling),
-        "confidence": wanted.confidence,
-        "probabilities": wanted.probabilities,
-    }
 
 
 def _reading(reader: ImageReader) -> Read:
@@ -188,13 +178,21 @@ def _pixels(kind: str, band: Band, wanted: Wanted, num_classes: int) -> Array:
 
 def _header(kind: str, reader: ImageReader, predictor: "Predictor", made_with: Mapping[str, object]) -> Header:
     names = dict(enumerate(predictor.names))
-    tags = {f"saticl_{key}": str(value) for key, value in made_with.items() if value is not None}
+    tags = {f"saticl_{key}": str(value) for key, value in made_with.items() if isinstance(value, str | int | bool)}
     plain = Header(reader.height, reader.width, transform=reader.transform, crs=reader.crs, tags=tags)
     if kind == "classes":
         colours = dict(enumerate(predictor.colours))
         return replace(plain, nodata=IGNORE, colours=colours, tags={**class_tags(names), **tags})
     labels = ("confidence",) if kind == "confidence" else predictor.names
     return replace(plain, dtype="float32", count=len(labels), nodata=float("nan"), names=labels)
+
+
+def _write_world_file(path: Path, header: Header) -> None:
+    """The place of a picture, where it has one; it counts from the middle of the first pixel."""
+    a, b, c, d, e, f = list(header.transform)[:6]
+    if not header.transform.is_identity:
+        numbers = (a, d, b, e, c + (a + b) / 2, f + (d + e) / 2)
+        write_atomically(path, "".join(f"{number!r}\n" for number in numbers))
 
 
 def _facts(
@@ -204,7 +202,7 @@ def _facts(
     rows = zip(predictor.names, predictor.colours, counts, strict=False)
     return {
         "map": place.dst.name,
-        "source": place.source,
+        "source": place.name,
         "classes": [
             {"value": value, "name": name, "colour": colour, "pixels": int(pixels)}
             for value, (name, colour, pixels) in enumerate(rows)
@@ -212,20 +210,3 @@ def _facts(
         "nodata": {"value": IGNORE, "pixels": int(counts[IGNORE])},
         "made_with": dict(made_with),
     }
-
-
-def in_one_go(predictor: "Predictor", place: Place, wanted: Wanted, report: Callable[[int], None]) -> None:
-    """The map of one image, by this process alone; nothing is done where it is there already.
-
-    Raises:
-        SaticlError: an image that cannot be read or does not fit, a disk that is full.
-    """
-    options = origin(predictor, place.source, wanted)
-    if is_finished(place, options, wanted):
-        return
-    with environment(), open_image(place.source, predictor.bands) as reader:
-        parts = Parts(place.parts, reader.height, wanted.kinds)
-        parts.begin(options)
-        for rows in parts.missing(parts.all()):
-            predict_rows(predictor, reader, wanted, parts, rows, report)
-    assemble(predictor, place, parts, options)

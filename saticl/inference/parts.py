@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
+from saticl.errors import InvalidRaster
 from saticl.files import write_json
 from saticl.geo import raster
 from saticl.geo.raster import Array
@@ -45,22 +46,9 @@ class Parts:
         """The rows of every part."""
         return [range(first, min(first + ROWS, self.height)) for first in range(0, self.height, ROWS)]
 
-    def share(self, rank: int, world: int) -> list[range]:
-        """The parts of one process of many: neighbours, because each beginning costs some rows more."""
-        every = self.all()
-        return every[len(every) * rank // world : len(every) * (rank + 1) // world]
-
-    def missing(self, parts: Sequence[range]) -> list[range]:
-        """Rows of these parts that are still to do; neighbours are one range."""
-        runs: list[range] = []
-        for part in parts:
-            if all(self.path(kind, part.start).exists() for kind in self.kinds):
-                continue
-            if runs and runs[-1].stop == part.start:
-                runs[-1] = range(runs[-1].start, part.stop)
-            else:
-                runs.append(part)
-        return runs
+    def missing(self) -> list[range]:
+        """The rows of the parts that are still to do."""
+        return [part for part in self.all() if not all(self.path(kind, part.start).exists() for kind in self.kinds)]
 
     def path(self, kind: str, row: int) -> Path:
         """The file of a part that begins with this row."""
@@ -72,12 +60,32 @@ class Parts:
         return path, raster.encode(path.name, pixels, Affine.identity(), None)
 
     def read(self, kind: str, row: int) -> Array:
-        """The part that begins with this row [C, n, W]."""
-        return np.ascontiguousarray(raster.read(self.path(kind, row), "run the same `predict` command again"))
+        """The part that begins with this row [C, n, W]; one that is damaged is removed.
+
+        Raises:
+            InvalidRaster: it is damaged, or not there.
+        """
+        path = self.path(kind, row)
+        try:
+            return np.ascontiguousarray(raster.read(path, "run the same `predict` command again"))
+        except InvalidRaster:
+            path.unlink(missing_ok=True)
+            raise
 
     def remove(self) -> None:
         """Remove all of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def joined(parts: Sequence[range]) -> list[range]:
+    """Neighbours as one range, because each beginning costs some rows more."""
+    runs: list[range] = []
+    for part in parts:
+        if runs and runs[-1].stop == part.start:
+            runs[-1] = range(runs[-1].start, part.stop)
+        else:
+            runs.append(part)
+    return runs
 
 
 def said(path: Path) -> dict[str, object]:

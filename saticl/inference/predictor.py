@@ -24,9 +24,11 @@ from saticl.engine.device import make_accelerator
 from saticl.engine.evaluate import applied, outputs
 from saticl.errors import InvalidOptions
 from saticl.geo.imagery import Patch
+from saticl.geo.nodata import either
 from saticl.geo.windows import Window
 from saticl.inference.classes import class_map
-from saticl.inference.maps import Place, Wanted, in_one_go
+from saticl.inference.making import make_map
+from saticl.inference.maps import Place, Wanted
 from saticl.inference.sliding import Band, Tiling, Windows, blended, symmetric
 from saticl.labels import Colour
 from saticl.methods import load
@@ -80,6 +82,7 @@ class Predictor:
         """
         (found,) = find_steps(Path(run), step)
         network, info = load_model(found.model)
+        network.eval()  # for good: threads that share it would put each other's back into training
         return cls.of(network, info, accelerator or scoring_accelerator(), device)
 
     @classmethod
@@ -116,7 +119,7 @@ class Predictor:
 
         Args:
             image: raw pixels [C, H, W] of the bands that the step reads.
-            valid: [H, W], where the image holds data; None: everywhere.
+            valid: [H, W], where the image holds data; None: everywhere. What is not finite is no data in any case.
             tiling: how it is divided; None: `default_tiling`.
 
         Raises:
@@ -142,9 +145,11 @@ class Predictor:
         if image.ndim != 3 or len(image) != len(self.bands) or not image.size:
             raise InvalidOptions(self._misfit(image.shape))
         height, width = image.shape[1:]
+        lost = np.asarray(~np.isfinite(image).all(0)) if image.dtype.kind == "f" else None
+        empty = either(None if valid is None else ~valid, lost)
 
         def read(window: Window) -> Patch:
-            return Patch(image[:, *window.slices], None, None if valid is None else ~valid[window.slices])
+            return Patch(image[:, *window.slices], None, None if empty is None else empty[window.slices])
 
         chosen = tiling or self.default_tiling
         windows = Windows(height, width, chosen.size, chosen.overlap)
@@ -155,10 +160,11 @@ class Predictor:
         """Write the map of an image file of any size to `dst` (.tif, or .png for a picture); a finished one stays.
 
         Raises:
-            SaticlError: an image that cannot be read or has other bands, a disk that is full.
+            SaticlError: an image that cannot be read or has other bands, a file that is no map at `dst`, a disk that
+                is full.
         """
         place = Place(str(source), Path(dst))
-        in_one_go(self, place, wanted or Wanted(self.default_tiling), lambda rows: None)
+        make_map(self, place, wanted or Wanted(self.default_tiling), lambda rows: None)
         return place.dst
 
     @cached_property

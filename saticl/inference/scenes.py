@@ -1,6 +1,5 @@
 """Which images are meant: files, folders, patterns, addresses, and lists of them; and where their maps go."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
@@ -9,6 +8,12 @@ from urllib.parse import urlsplit
 from saticl.errors import InvalidOptions
 from saticl.geo.remote import is_remote
 from saticl.inference.maps import PICTURES, Place
+from saticl.inference.parts import KINDS, said
+
+SUMMARY, SCORES = "predict.json", "scores.json"
+"""What is said of all maps of a folder."""
+
+OF_ALL = (SUMMARY, SCORES)
 
 RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", *PICTURES})
 """Endings of what is taken from a folder."""
@@ -27,16 +32,21 @@ def places(words: Sequence[str], dst: Path) -> list[Place]:
         Place(source, dst / f"{_stem(source)}{'.png' if _ending(source) in PICTURES else '.tif'}")
         for source in sources
     ]
-    twice = next((path for path, number in Counter(place.facts for place in found).items() if number > 1), None)
-    if twice is not None:
-        same = " and ".join(place.source for place in found if place.facts == twice)
-        raise InvalidOptions(
-            f"The maps of {same} would have the same name: predict them one by one, with another --dst."
-        )
-    for place in found:
-        if not is_remote(place.source) and Path(place.source).resolve() == place.dst.resolve():
-            raise InvalidOptions(f"The map of {place.source} would replace it: choose another --dst.")
+    _require_apart(found, dst)
     return found
+
+
+def _require_apart(places: Sequence[Place], dst: Path) -> None:
+    """Refuse maps that would have a file in common, or one with what is written of all maps."""
+    owners: dict[Path, str] = {dst / name: f"the file {name}" for name in OF_ALL}
+    for place in places:
+        for path in place.files:
+            if path in owners:
+                raise InvalidOptions(
+                    f"The map of {place.source} would have the same name as that of {owners[path]} ({path.name}): "
+                    "predict them one by one, with another --dst."
+                )
+        owners |= dict.fromkeys(place.files, place.source)
 
 
 def _sources(word: str) -> Iterator[str]:
@@ -50,7 +60,8 @@ def _sources(word: str) -> Iterator[str]:
     elif path.is_file():
         yield str(path)
     elif has_magic(word):
-        matches = sorted(glob(str(path), recursive=True))  # noqa: PTH207 - patterns may begin anywhere
+        found = sorted(glob(str(path), recursive=True))  # noqa: PTH207 - patterns may begin anywhere
+        matches = [name for name in found if Path(name).is_file() and not _is_map(Path(name))]
         if not matches:
             raise InvalidOptions(f"No file matches {word!r}: correct the pattern.")
         yield from matches
@@ -59,10 +70,17 @@ def _sources(word: str) -> Iterator[str]:
 
 
 def _inside(folder: Path) -> list[str]:
-    found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in RASTERS and path.is_file())
+    files = (path for path in folder.iterdir() if path.suffix.lower() in RASTERS and path.is_file())
+    found = sorted(str(path) for path in files if not _is_map(path))
     if not found:
         raise InvalidOptions(f"{folder} holds no image ({', '.join(sorted(RASTERS))}): name another folder.")
     return found
+
+
+def _is_map(path: Path) -> bool:
+    """Whether a file in a folder of images was written by `predict`: another run does not make maps of maps."""
+    stems = [path.stem, *(path.stem.removesuffix(f"_{kind}") for kind in KINDS[1:])]
+    return any("made_with" in said(path.with_name(f"{stem}.json")) for stem in stems)
 
 
 def _listed(path: Path) -> Iterator[str]:
@@ -74,6 +92,8 @@ def _listed(path: Path) -> Iterator[str]:
             f"The list {path} cannot be read as text: give a file with one image per line."
         ) from error
     for line in lines:
+        if line.lower().endswith(".txt"):
+            raise InvalidOptions(f"The list {path} names another list, {line}: write the images themselves.")
         if line and not line.startswith("#"):
             yield from _sources(line if is_remote(line) or line.startswith("/vsi") else str(path.parent / line))
 

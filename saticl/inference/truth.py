@@ -10,6 +10,7 @@ from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo.class_masks import class_labels
 from saticl.geo.raster import Array, opened, read_bands
 from saticl.geo.windows import Window
+from saticl.inference.scenes import RASTERS
 from saticl.labels import Colour
 
 ROWS = 1024
@@ -28,7 +29,13 @@ def masks_of(stems: Sequence[str], truth: Path) -> list[Path]:
                 f"--ground-truth {truth} is one mask for {len(stems)} images: give a folder of masks."
             )
         return [truth]
-    found = {path.stem: path for path in sorted(truth.iterdir())} if truth.is_dir() else {}
+    files = [path for path in sorted(truth.iterdir()) if path.suffix.lower() in RASTERS] if truth.is_dir() else []
+    found = {path.stem: path for path in files}
+    twice = next((path for path in files if found[path.stem] != path and path.stem in stems), None)
+    if twice is not None:
+        raise InvalidOptions(
+            f"{twice} and {found[twice.stem]} could both be the mask of {twice.stem}: keep one of them."
+        )
     missing = [stem for stem in stems if stem not in found]
     if missing:
         raise InvalidOptions(

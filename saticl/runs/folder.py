@@ -70,7 +70,10 @@ def find_steps(run: Path, wanted: int | str | None) -> list[Finished]:
         InvalidCheckpoint: nothing finished there, or not the wanted step.
     """
     if is_finished(run):
-        return [Finished(run, read_info(run / MODEL_FILE))]
+        info = read_info(run / MODEL_FILE)
+        if isinstance(wanted, int) and wanted != info.step:
+            raise InvalidCheckpoint(f"{run} is the folder of step {info.step}, not of step {wanted}: name the run.")
+        return [Finished(run, info)]
     found = _numbered(run)
     if not found:
         raise InvalidCheckpoint(

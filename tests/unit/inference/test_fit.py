@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 
 from saticl.geo import raster
 from saticl.geo.imagery import open_image
@@ -53,3 +55,18 @@ def test_pixels_without_data_are_not_looked_at(tmp_path: Path) -> None:
 
     assert values.shape == (3, 100)
     assert (values == 7).all()
+
+
+def test_control_points_and_a_band_that_is_marked_as_transparency_are_said(tmp_path: Path) -> None:
+    points = [GroundControlPoint(row, col, 10 + col, 50 - row) for row, col in ((0, 0), (0, 90), (90, 0), (90, 90))]
+    profile = {"driver": "GTiff", "height": 100, "width": 100, "count": 4, "dtype": "uint8"}
+    profile |= {"photometric": "RGB", "alpha": "YES"}
+    with rasterio.open(tmp_path / "x.tif", "w", gcps=points, crs="EPSG:4326", **profile) as target:
+        target.write(np.full((4, 100, 100), 100, np.uint8))
+    about = info(0, bands=("red", "green", "blue", "nir"), mean=(100.0,) * 4, std=(50.0,) * 4)
+
+    with open_image(str(tmp_path / "x.tif"), about.bands) as reader:
+        sentences = " ".join(what_does_not_fit(reader, about))
+
+    assert "says by control points where it lies, which maps do not keep" in sentences
+    assert "is marked as transparency, and is read as nir" in sentences

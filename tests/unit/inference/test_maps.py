@@ -1,7 +1,11 @@
 """From an image file to its map: the pixels of the network, the place of the image, and the same bytes every time."""
 
+import copy
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from saticl.errors import InvalidOptions, InvalidRaster
 from saticl.geo import raster
 from saticl.geo.imagery import open_image
 from saticl.geo.raster import Array
+from saticl.inference import maps
 from saticl.inference import parts as parts_module
 from saticl.inference.classes import certainty, likeliest
+from saticl.inference.making import Team, is_finished, make_map, origin
 from saticl.inference.maps import (
     Place,
     Wanted,
-    assemble,
-    in_one_go,
-    is_finished,
-    origin,
     predict_rows,
 )
-from saticl.inference.parts import Parts
+from saticl.inference.parts import Parts, joined
 from saticl.inference.predictor import Predictor
 from saticl.inference.sliding import Tiling
 from saticl.labels import IGNORE
@@ -111,16 +114,14 @@ def test_a_finished_map_stays_and_one_of_other_options_is_made_again(
     assert dst.stat().st_mtime_ns > before
     assert json.loads(dst.with_suffix(".json").read_text())["made_with"]["size"] == 32
     place, wanted = Place(str(image), dst), Wanted(Tiling(size=32, overlap=8))
-    assert is_finished(place, origin(trained, str(image), wanted), wanted)
+    assert is_finished(place, said_of(trained, place, wanted), wanted)
     raster.write(image, picture() // 2, WHERE, UTM33)
-    assert not is_finished(place, origin(trained, str(image), wanted), wanted)
+    assert not is_finished(place, said_of(trained, place, wanted), wanted)
 
 
-def run_parts(trained: Predictor, place: Place, shares: list[list[range]], parts: Parts) -> None:
+def said_of(trained: Predictor, place: Place, wanted: Wanted) -> dict[str, object]:
     with open_image(place.source, trained.bands) as reader:
-        for share in shares:
-            for rows in parts.missing(share):
-                predict_rows(trained, reader, EVERYTHING, parts, rows, lambda done: None)
+        return origin(trained, place, reader, wanted)
 
 
 def test_processes_that_share_the_rows_write_the_bytes_of_one(
@@ -128,19 +129,29 @@ def test_processes_that_share_the_rows_write_the_bytes_of_one(
 ) -> None:
     monkeypatch.setattr(parts_module, "ROWS", 24)
     one, two = (Place(str(image), tmp_path / name / "scene.tif") for name in ("one", "two"))
-    in_one_go(trained, one, EVERYTHING, lambda done: None)
+    make_map(trained, one, EVERYTHING, lambda done: None)
 
-    options = origin(trained, str(image), EVERYTHING)
-    parts = Parts(two.parts, 130, EVERYTHING.kinds)
-    parts.begin(options)
-    run_parts(trained, two, [parts.share(1, 2), parts.share(0, 2)], parts)
-    assemble(trained, two, parts, options)
+    barrier = threading.Barrier(2)
+
+    def wait() -> None:
+        barrier.wait(30)
+
+    teams = [Team(rank, 2, wait) for rank in range(2)]
+    with ThreadPoolExecutor(2) as processes:  # threads stand for processes, with a predictor each
+        both = [copy.deepcopy(trained.network), trained.network]
+        predictors = [replace(trained, network=network) for network in both]
+        list(
+            processes.map(
+                lambda pair: make_map(pair[0], two, EVERYTHING, lambda done: None, pair[1]),
+                zip(predictors, teams, strict=True),
+            )
+        )
 
     for name in ("scene.tif", "scene_confidence.tif", "scene_probabilities.tif", "scene.json"):
         assert digest(tmp_path / "one" / name) == digest(tmp_path / "two" / name), name
     monkeypatch.setattr(parts_module, "ROWS", 512)
     whole = Place(str(image), tmp_path / "whole" / "scene.tif")
-    in_one_go(trained, whole, EVERYTHING, lambda done: None)
+    make_map(trained, whole, EVERYTHING, lambda done: None)
     assert digest(whole.dst) == digest(one.dst)
 
 
@@ -149,14 +160,15 @@ def test_an_interrupted_map_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr(parts_module, "ROWS", 24)
     place, wanted = Place(str(image), tmp_path / "scene.tif"), Wanted(TILING)
-    parts = Parts(place.parts, 130, wanted.kinds)
-    parts.begin(origin(trained, str(image), wanted))
+    options = said_of(trained, place, wanted)
+    parts = Parts(place.parts(options), 130, wanted.kinds)
+    parts.begin(options)
     with open_image(place.source, trained.bands) as reader:
         predict_rows(trained, reader, wanted, parts, range(48), lambda done: None)
-    assert parts.missing(parts.all()) == [range(48, 130)]
+    assert joined(parts.missing()) == [range(48, 130)]
     done: list[int] = []
 
-    in_one_go(trained, place, wanted, done.append)
+    make_map(trained, place, wanted, done.append)
 
     assert sum(done) == 130 - 48
     fresh = trained.scene(image, tmp_path / "fresh/scene.tif", wanted)
@@ -171,19 +183,94 @@ def test_parts_of_other_options_are_thrown_away(tmp_path: Path) -> None:
     assert np.array_equal(parts.read("classes", 0), np.ones((1, 512, 5), np.uint8))
 
     parts.begin({"size": 1})
-    assert parts.missing(parts.all()) == [range(512, 1000)]
+    assert parts.missing() == [range(512, 1000)]
     parts.begin({"size": 2})
-    assert parts.missing(parts.all()) == [range(1000)]
+    assert joined(parts.missing()) == [range(1000)]
 
 
-@pytest.mark.parametrize(("height", "world"), [(1, 3), (512, 2), (513, 2), (5000, 3)])
-def test_every_part_has_one_process(height: int, world: int) -> None:
-    parts = Parts(Path("parts"), height, ("classes",))
+@pytest.mark.parametrize(("number", "world", "turned"), [(1, 3, 0), (1, 3, 2), (7, 2, 1), (10, 3, 1), (0, 2, 0)])
+def test_every_part_has_one_process(number: int, world: int, turned: int) -> None:
+    parts = [range(5 * part, 5 * part + 5) for part in range(number)]
 
-    shares = [part for rank in range(world) for part in parts.share(rank, world)]
+    shares = [list(Team(rank, world, turned=turned).share(parts)) for rank in range(world)]
 
-    assert shares == parts.all()
-    assert [row for part in shares for row in part] == list(range(height))
+    assert sorted((part for share in shares for part in share), key=lambda part: part.start) == parts
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert all(len(joined(share)) <= 1 for share in shares)
+
+
+def test_the_parts_of_small_images_go_to_different_processes() -> None:
+    busy = [[bool(Team(rank, 3, turned=number).share([range(5)])) for rank in range(3)] for number in range(3)]
+
+    assert np.array(busy).sum(0).tolist() == [1, 1, 1]
+
+
+def test_a_file_that_is_no_map_of_ours_is_never_replaced(trained: Predictor, image: Path, tmp_path: Path) -> None:
+    raster.write(tmp_path / "maps/scene.tif", np.zeros((1, 5, 5), np.uint8), WHERE, UTM33)
+    before = digest(image), digest(tmp_path / "maps/scene.tif")
+
+    with pytest.raises(InvalidOptions, match=r"maps/scene\.tif is there already and no map of this program"):
+        trained.scene(image, tmp_path / "maps/scene.tif", Wanted(TILING))
+    with pytest.raises(InvalidOptions, match="would replace it"):
+        trained.scene(image, image, Wanted(TILING))
+
+    assert (digest(image), digest(tmp_path / "maps/scene.tif")) == before
+
+
+def test_a_map_that_is_being_replaced_is_not_taken_for_finished(
+    trained: Predictor, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, small = Place(str(image), tmp_path / "scene.tif"), Wanted(Tiling(size=32, overlap=8), "margin")
+    trained.scene(image, place.dst, Wanted(TILING, "margin"))
+    monkeypatch.setattr(maps, "_facts", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):  # killed between the map and what is said of it
+        trained.scene(image, place.dst, small)
+
+    first = Wanted(TILING, "margin")
+    assert not is_finished(place, said_of(trained, place, first), first)
+    monkeypatch.undo()
+    trained.scene(image, place.dst, first)
+    assert digest(place.dst) == digest(trained.scene(image, tmp_path / "fresh/scene.tif", first))
+
+
+def test_files_of_an_earlier_map_do_not_stay_beside_a_new_one(trained: Predictor, image: Path, tmp_path: Path) -> None:
+    trained.scene(image, tmp_path / "maps/scene.tif", EVERYTHING)
+    (tmp_path / "maps/scene.gpkg").touch()
+
+    trained.scene(image, tmp_path / "maps/scene.tif", Wanted(TILING))
+
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["scene.json", "scene.tif"]
+
+
+def test_a_damaged_part_is_made_again_by_the_next_run(
+    trained: Predictor, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts_module, "ROWS", 24)
+    place, wanted = Place(str(image), tmp_path / "scene.tif"), Wanted(TILING)
+    options = said_of(trained, place, wanted)
+    parts = Parts(place.parts(options), 130, wanted.kinds)
+    parts.begin(options)
+    parts.path("classes", 24).write_bytes(b"no raster")
+
+    with pytest.raises(InvalidRaster, match="run the same `predict` command again"):
+        make_map(trained, place, wanted, lambda done: None)
+    make_map(trained, place, wanted, lambda done: None)
+
+    assert digest(place.dst) == digest(trained.scene(image, tmp_path / "fresh/scene.tif", wanted))
+
+
+def test_threads_that_share_a_predictor_do_not_disturb_each_other(
+    trained: Predictor, image: Path, tmp_path: Path
+) -> None:
+    before = {name: tensor.clone() for name, tensor in trained.network.state_dict().items()}
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: trained.scene(image, tmp_path / f"{n}/scene.tif", Wanted(TILING)), range(8)))
+
+    assert len({digest(tmp_path / f"{number}/scene.tif") for number in range(8)}) == 1
+    assert not trained.network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trained.network.state_dict().items())
 
 
 def test_a_picture_becomes_a_picture(trained: Predictor, tmp_path: Path) -> None:
@@ -195,6 +282,16 @@ def test_a_picture_becomes_a_picture(trained: Predictor, tmp_path: Path) -> None
         assert (found.driver, found.count, found.colormap(1)[1][:3]) == ("PNG", 1, (0, 0, 255))
         assert np.array_equal(found.read(1), trained(picture(50, 40), None, TILING))
     assert sorted(path.name for path in dst.parent.iterdir()) == ["photo.json", "photo.png"]
+
+
+def test_a_picture_with_a_place_becomes_one_with_a_place(trained: Predictor, tmp_path: Path) -> None:
+    write_picture(tmp_path / "photo.png", picture(50, 40))
+    (tmp_path / "photo.pgw").write_text("0.5\n0\n0\n-0.5\n100.25\n199.75\n")
+
+    dst = trained.scene(tmp_path / "photo.png", tmp_path / "maps/photo.png", Wanted(TILING))
+
+    with raster.opened(dst) as found, raster.opened(tmp_path / "photo.png") as image:
+        assert found.transform == image.transform == Affine(0.5, 0, 100, 0, -0.5, 200)
 
 
 @given(st.integers(1, 9), st.integers(0, 5))

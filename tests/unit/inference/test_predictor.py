@@ -275,6 +275,15 @@ def test_an_array_of_any_size_becomes_a_class_map_and_probabilities(step: Path) 
     np.testing.assert_allclose(probabilities[:, valid].sum(0), 1, rtol=1e-5)
 
 
+def test_what_is_not_finite_is_no_data(step: Path) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (3, 40, 30)).astype(np.float32)
+    image[1, 3, 4] = np.nan
+
+    classes = Predictor.open(step)(image)
+
+    assert np.argwhere(classes == IGNORE).tolist() == [[3, 4]]
+
+
 def test_an_array_that_fits_into_a_window_gets_what_a_batch_gets(step: Path) -> None:
     predictor, image = Predictor.open(step), IMAGES[0]
 
@@ -300,6 +309,8 @@ def test_a_run_opens_at_its_last_step_or_at_the_one_asked_for(step: Path) -> Non
     assert Predictor.open(step.parent).task.step == 1
     assert Predictor.open(str(step.parent), step=0).task.step == 0
     assert Predictor.open(step.parent, device="cpu").device == torch.device("cpu")
+    with pytest.raises(InvalidCheckpoint, match="is the folder of step 1, not of step 0"):
+        Predictor.open(step, step=0)
 
 
 def test_an_encoder_of_one_size_is_given_windows_of_this_size(step: Path) -> None:

@@ -45,19 +45,49 @@ def test_what_cannot_be_predicted_is_one_sentence(city: Path) -> None:
         ([city / "x.tif"], "There is no image .*x.tif: name a file"),
         ([f"{city}/*.xyz"], "No file matches"),
         ([city / "empty"], "empty holds no image"),
-        ([city / "b.tif", city / "deep/b.tif"], "The maps of .*city/b.tif and .*deep/b.tif would have the same name"),
+        (
+            [city / "b.tif", city / "deep/b.tif"],
+            "The map of .*deep/b.tif would have the same name as that",
+        ),
     ):
         with pytest.raises(InvalidOptions, match=sentence):
             names(*words)
-
-
-def test_a_map_never_replaces_its_image(city: Path) -> None:
-    with pytest.raises(InvalidOptions, match=r"The map of .*b\.tif would replace it"):
-        places([str(city / "b.tif")], city)
 
 
 def test_a_map_and_what_belongs_to_it_lie_side_by_side(city: Path) -> None:
     (place,) = places([str(city / "b.tif")], Path("maps"))
 
     assert (place.facts, place.further("confidence")) == (Path("maps/b.json"), Path("maps/b_confidence.tif"))
-    assert place.parts == Path("maps/.b.parts")
+    assert place.parts({"size": 1}) != place.parts({"size": 2})
+    assert place.parts({"size": 1}).parent == Path("maps")
+    assert place.parts({"size": 1}).name.startswith(".b.")
+
+
+def test_maps_never_share_a_file(tmp_path: Path) -> None:
+    for name in ("a.tif", "a_confidence.tif", "predict.tif"):
+        (tmp_path / name).touch()
+
+    for names, shared in ((("a", "a_confidence"), "a_confidence.tif"), (("predict",), "predict.json")):
+        with pytest.raises(InvalidOptions, match=rf"would have the same name as that of .* \({shared}\)"):
+            places([str(tmp_path / f"{name}.tif") for name in names], Path("maps"))
+
+
+def test_maps_in_a_folder_of_images_are_no_images(city: Path) -> None:
+    (city / "b.json").write_text('{"made_with": {}}')
+    (city / "b_confidence.tif").touch()
+
+    assert names(city) == [(f"{city}/a.png", "maps/a.png")]
+    assert names(f"{city}/*.*g") == [(f"{city}/a.png", "maps/a.png")]
+
+
+def test_what_follows_a_question_mark_in_an_address_is_kept_to_ourselves() -> None:
+    (place,) = places(["https://host/d.tif?token=secret"], Path("maps"))
+
+    assert (place.source, place.name) == ("https://host/d.tif?token=secret", "https://host/d.tif")
+
+
+def test_a_list_does_not_name_lists(city: Path) -> None:
+    (city / "circle.txt").write_text("circle.txt\n")
+
+    with pytest.raises(InvalidOptions, match="names another list"):
+        names(city / "circle.txt")

@@ -66,7 +66,7 @@ def test_a_mask_of_another_size_is_refused(maps: tuple[Path, np.ndarray, np.ndar
 
 
 def test_masks_are_found_by_name(tmp_path: Path) -> None:
-    for name in ("a.png", "b.tif"):
+    for name in ("a.png", "b.tif", "a.json", "b.xml", "d.tif", "d.png"):
         (tmp_path / name).touch()
 
     assert masks_of(["b", "a"], tmp_path) == [tmp_path / "b.tif", tmp_path / "a.png"]
@@ -75,3 +75,14 @@ def test_masks_are_found_by_name(tmp_path: Path) -> None:
         masks_of(["a", "c"], tmp_path)
     with pytest.raises(InvalidOptions, match="is one mask for 2 images"):
         masks_of(["a", "b"], tmp_path / "a.png")
+    with pytest.raises(InvalidOptions, match=r"d\.png and .*d\.tif could both be the mask of d"):
+        masks_of(["d"], tmp_path)
+
+
+def test_transparent_pixels_of_a_mask_are_not_scored(tmp_path: Path) -> None:
+    raster.write(tmp_path / "map.tif", np.zeros((1, 20, 20), np.uint8), HERE, None, IGNORE, dict(enumerate(COLOURS)))
+    rgba = np.zeros((4, 20, 20), np.uint8)
+    rgba[:3, :10], rgba[3, :5] = 90, 255
+    write_picture(tmp_path / "mask.png", rgba)
+
+    assert compare(tmp_path / "map.tif", tmp_path / "mask.png", COLOURS)[0, 0] == 100
