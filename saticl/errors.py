@@ -87,3 +87,10 @@ class NonFiniteLoss(SaticlError):
 
 class NonFiniteWeights(SaticlError):
     """Weights that are NaN or infinite: they predict nothing."""
+
+
+def alone(error: SaticlError) -> SaticlError:
+    """The same error without what led to it, to be sent to another process: exceptions of GDAL cannot be."""
+    copy = type(error).__new__(type(error), *error.args)
+    copy.__dict__.update(error.__dict__)
+    return copy

@@ -17,7 +17,7 @@ from saticl.display.console import console
 from saticl.display.scene_bar import PAUSE_S, SceneBar
 from saticl.display.tables import percent, score_table
 from saticl.engine.device import leave_together
-from saticl.errors import InvalidOptions, InvalidRaster
+from saticl.errors import InvalidOptions, InvalidRaster, SaticlError, alone
 from saticl.files import write_json
 from saticl.geo.imagery import open_image
 from saticl.geo.polygonise import write_polygons
@@ -145,13 +145,19 @@ def _predict_elsewhere(address: str, run: Path, work: Sequence[Work]) -> None:
     folder, step = run.absolute(), work[0].predictor.task.step
     with cluster_executor(address) as executor, SceneBar("predicting", len(work), "images") as bar:
         absolute = [Place(_absolute(one.place.source), one.place.dst.absolute()) for one in work]
-        for place, _ in completed(executor, predict_one, absolute, folder, step, work[0].wanted):
+        for place, error in completed(executor, predict_one, absolute, folder, step, work[0].wanted):
+            if error is not None:
+                raise error
             bar.finished(place.dst.stem, 1)
 
 
-def predict_one(place: Place, run: Path, step: int, wanted: Wanted) -> None:
-    """The map of one image, by a worker of a cluster."""
-    make_map(_opened_once(run, step), place, wanted, lambda rows: None)
+def predict_one(place: Place, run: Path, step: int, wanted: Wanted) -> SaticlError | None:
+    """The map of one image, by a worker of a cluster; returns what `make_map` raises, because that can be sent."""
+    try:
+        make_map(_opened_once(run, step), place, wanted, lambda rows: None)
+    except SaticlError as error:
+        return alone(error)
+    return None
 
 
 @cache

@@ -122,7 +122,7 @@ def finish(plan: Plan, info: StepInfo, step: Step) -> Scores:
     (matrix,) = scoring.count(predictor, [on])
     scores = score(matrix, info.task.names, score_groups(info.task.head_sizes))
     if accelerator.is_main_process:
-        write_scores(folder, "val", scores, matrix)
+        write_scores(folder, "val", scores, matrix, data=[str(data.root)])
         curves_figure(step.journal.epochs(), folder / "figures" / "curves.png")
         state = step.method.export_state()
         if state:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from saticl.errors import SaticlError
+from saticl.errors import SaticlError, alone
 from saticl.tiles.dataset import Sample, TileDataset
 from saticl.tiles.index import Tile
 from saticl.tiles.manifest import Manifest
@@ -139,7 +139,7 @@ class _Guarded(Dataset[Outcome]):
         try:
             return self._dataset[key]
         except SaticlError as error:
-            return error
+            return alone(error)
 
 
 def _loader(dataset: TileDataset, batches: EpochBatches | list[list[Key]], num_workers: int) -> DataLoader[Outcome]:

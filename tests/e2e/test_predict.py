@@ -10,9 +10,11 @@ import pyogrio
 import pytest
 import rasterio
 import torch
+from affine import Affine
 
-from saticl.commands import cluster
+from saticl.commands import cluster, predict
 from saticl.engine.checkpoint import save_model
+from saticl.geo import raster
 from saticl.geo.raster import opened
 from saticl.models.segmenter import Segmenter
 from saticl.runs.folder import MODEL_FILE
@@ -176,7 +178,9 @@ def test_values_that_are_far_from_the_training_are_said(picture: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_the_workers_of_a_cluster_make_the_maps_of_one_process(run: Path, picture: Path, tmp_path: Path) -> None:
+def test_the_workers_of_a_cluster_make_the_maps_of_one_process(
+    run: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is optional")
     write_picture(picture.with_name("other.png"), np.zeros((3, 60, 60), np.uint8))
     words = ("predict", "--run", run, picture.parent, *TILING)
@@ -185,6 +189,14 @@ def test_the_workers_of_a_cluster_make_the_maps_of_one_process(run: Path, pictur
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
         done(*words, "--dst", tmp_path / "there", "--cluster", local.scheduler_address)
 
+        damaged = picture.parent / "damaged.tif"
+        raster.write(damaged, np.ones((3, 3000, 40), np.uint8), Affine.identity(), None)
+        monkeypatch.setattr(predict, "what_does_not_fit", lambda *_: damaged.write_bytes(b"gone") and ())
+        code, text = invoke(
+            "predict", "--run", run, damaged, "--dst", tmp_path / "bad", "--cluster", local.scheduler_address, *TILING
+        )
+
+    assert (code, "damaged.tif cannot be read as a raster" in text) == (2, True), text
     assert digests(tmp_path / "here") == digests(tmp_path / "there")
     assert sorted(digests(tmp_path / "here")) == ["other.json", "other.png", "photo.json", "photo.png", "predict.json"]
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saticl.errors import InvalidRaster
+from saticl.errors import InvalidRaster, MissingRawData, alone
 from saticl.tasks import Task, offline
 from saticl.tiles.dataset import Sample, TileDataset
 from saticl.tiles.index import read_index
@@ -246,3 +246,20 @@ def test_another_thread_may_load_too() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(load).result()
+
+
+def test_an_error_that_is_sent_leaves_behind_what_led_to_it() -> None:
+    try:
+        raise InvalidRaster("x.tif is damaged") from OSError("secret")
+    except InvalidRaster as error:
+        sent = alone(error)
+
+    assert (type(sent), str(sent), sent.__cause__, sent.__traceback__) == (
+        InvalidRaster,
+        "x.tif is damaged",
+        None,
+        None,
+    )
+    lacking = alone(MissingRawData("no files", {"a": ["b"]}))
+    assert isinstance(lacking, MissingRawData)
+    assert lacking.lacking == {"a": ["b"]}
