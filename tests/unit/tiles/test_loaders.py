@@ -254,12 +254,8 @@ def test_an_error_that_is_sent_leaves_behind_what_led_to_it() -> None:
     except InvalidRaster as error:
         sent = alone(error)
 
-    assert (type(sent), str(sent), sent.__cause__, sent.__traceback__) == (
-        InvalidRaster,
-        "x.tif is damaged",
-        None,
-        None,
-    )
+    assert isinstance(sent, InvalidRaster)
+    assert (str(sent), sent.__cause__, sent.__traceback__) == ("x.tif is damaged", None, None)
     lacking = alone(MissingRawData("no files", {"a": ["b"]}))
     assert isinstance(lacking, MissingRawData)
     assert lacking.lacking == {"a": ["b"]}
