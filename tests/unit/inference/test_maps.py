@@ -42,6 +42,10 @@ TILING = Tiling(size=64, overlap=16, batch_size=2)
 EVERYTHING = Wanted(TILING, "entropy", True)
 
 
+UNPLACED = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+"""Parts lie nowhere; what Python ignores for a while, it does not ignore for each thread by itself."""
+
+
 def picture(height: int = 130, width: int = 90) -> Array:
     return np.random.default_rng(5).integers(1, 255, (3, height, width), np.uint8)
 
@@ -124,6 +128,7 @@ def said_of(trained: Predictor, place: Place, wanted: Wanted) -> dict[str, objec
         return origin(trained, place, reader, wanted)
 
 
+@UNPLACED
 def test_processes_that_share_the_rows_write_the_bytes_of_one(
     trained: Predictor, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +265,7 @@ def test_a_damaged_part_is_made_again_by_the_next_run(
     assert digest(place.dst) == digest(trained.scene(image, tmp_path / "fresh/scene.tif", wanted))
 
 
+@UNPLACED
 def test_threads_that_share_a_predictor_do_not_disturb_each_other(
     trained: Predictor, image: Path, tmp_path: Path
 ) -> None:
