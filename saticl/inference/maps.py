@@ -29,6 +29,10 @@ PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 """Endings of images whose maps become pictures too."""
 
 
+OF_THE_IMAGE = frozenset({"files", "crs", "transform", "nodata"})
+"""What a map depends on and need not say in its tags: the file itself says where it lies."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is made of an image."""
@@ -178,7 +182,7 @@ def _pixels(kind: str, band: Band, wanted: Wanted, num_classes: int) -> Array:
 
 def _header(kind: str, reader: ImageReader, predictor: "Predictor", made_with: Mapping[str, object]) -> Header:
     names = dict(enumerate(predictor.names))
-    tags = {f"saticl_{key}": str(value) for key, value in made_with.items() if isinstance(value, str | int | bool)}
+    tags = {f"saticl_{key}": str(value) for key, value in made_with.items() if key not in OF_THE_IMAGE}
     plain = Header(reader.height, reader.width, transform=reader.transform, crs=reader.crs, tags=tags)
     if kind == "classes":
         colours = dict(enumerate(predictor.colours))
