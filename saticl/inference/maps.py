@@ -182,7 +182,11 @@ def _pixels(kind: str, band: Band, wanted: Wanted, num_classes: int) -> Array:
 
 def _header(kind: str, reader: ImageReader, predictor: "Predictor", made_with: Mapping[str, object]) -> Header:
     names = dict(enumerate(predictor.names))
-    tags = {f"saticl_{key}": str(value) for key, value in made_with.items() if key not in OF_THE_IMAGE}
+    tags = {
+        f"saticl_{key}": str(value)
+        for key, value in made_with.items()
+        if value is not None and key not in OF_THE_IMAGE
+    }
     plain = Header(reader.height, reader.width, transform=reader.transform, crs=reader.crs, tags=tags)
     if kind == "classes":
         colours = dict(enumerate(predictor.colours))
