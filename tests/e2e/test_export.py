@@ -10,44 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from saticl import cli
 from saticl.engine.checkpoint import save_model
 from saticl.export.facts import Facts
 from saticl.inference.predictor import Predictor
 from saticl.methods.finetuning import FineTuning
 from saticl.tiles.manifest import Manifest
 from saticl.types import Output
+from tests.e2e.test_extension import SMALL, done, invoke
 from tests.exported import about, segmenter, write
-
-SMALL = [
-    "--model.encoder=test_resnet",
-    "--trainer.batch-size=4",
-    "--trainer.num-workers=0",
-    "--trainer.max-epochs=1",
-    "--tracking.uri=none",
-    "--val-size=0.3",
-]
 
 
 @pytest.fixture(scope="module")
 def onnxruntime() -> Any:
     pytest.importorskip("onnx", reason="onnx is not installed: requirements-dev.txt brings it")
     return pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-
-
-def invoke(*words: object) -> tuple[int, str]:
-    """Exit code and everything printed, on one line."""
-    result = CliRunner().invoke(cli.app, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, " ".join((result.stdout + result.stderr).split())
-
-
-def done(*words: object) -> str:
-    code, text = invoke(*words)
-    assert code == 0, text
-    return text
 
 
 @pytest.fixture(scope="module")
