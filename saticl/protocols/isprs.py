@@ -1,6 +1,6 @@
-"""The published learning orders of the datasets, as data, in class names.
+"""ISPRS Potsdam and Vaihingen.
 
-ISPRS: `222a`, `321` and `6s` have an artificial background (Arnaudo et al., ICIAP 2021, arXiv:2112.03814; the runs
+`222a`, `321` and `6s` have an artificial background (Arnaudo et al., ICIAP 2021, arXiv:2112.03814; the runs
 published stop at step 4 of `6s`, so that clutter is never learned). `4-1`, `3-1s`, `2-1s` and `1s` take clutter as the
 background and learn the rest in alphabetical order (the task names of Rong et al., MiCro, TGRS 2023; the order is a
 reconstruction, since the original one was never published).
