@@ -90,7 +90,7 @@ def _refusals(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[st
 def _cut(
     config: PrepareConfig, recipe: Recipe, adapter: DatasetAdapter, scenes: list[Scene], shard: tuple[int, int]
 ) -> Manifest | None:
-    work = (ImageWork if recipe.tile_size is None else TileWork)(scenes, recipe, shard)
+    work: Work = (ImageWork if recipe.tile_size is None else TileWork)(scenes, recipe, shard)
     for told in (_outdated(work.outdated), _repairing(work.damaged)):
         if told:
             console.print(told, style="yellow", highlight=False, soft_wrap=True)

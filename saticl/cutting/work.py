@@ -17,18 +17,29 @@ from saticl.errors import MissingTiles
 class Work(Protocol):
     """The work on all scenes, and this shard's share of what is left of it."""
 
-    title: str
-    """What the bar calls it."""
-    unit: str
-    """What the bar counts."""
-    outdated: Sequence[str]
-    """Scenes whose files have changed since they were read."""
-    damaged: Sequence[str]
-    """Written files that are missing or damaged: what they belong to is done again."""
-    pieces: int
-    """How many pieces of work are left."""
-    tiles: int
-    """How many tiles these are."""
+    @property
+    def title(self) -> str:
+        """What the bar calls it."""
+
+    @property
+    def unit(self) -> str:
+        """What the bar counts."""
+
+    @property
+    def outdated(self) -> Sequence[str]:
+        """Scenes whose files have changed since they were read."""
+
+    @property
+    def damaged(self) -> Sequence[str]:
+        """Written files that are missing or damaged: what they belong to is done again."""
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces of work are left."""
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles these are."""
 
     def do(self, executor: Executor, report: OnBlock) -> Failures:
         """Do what is left, in whatever order the executor likes; returns why scenes failed."""

@@ -13,7 +13,7 @@ from saticl.labels import Colour, Split
 from saticl.protocols.ade20k import ADE20K as PROTOCOLS
 from saticl.protocols.ade20k import ADE20K_CLASSES
 
-PALETTE = """
+COLOURS = """
     787878 B47878 06E6E6 503232 04C803 787850 8C8C8C CC05FF E6E6E6 04FA07 E005FF EBFF07 96053D 787846 08FF33
     FF0652 8FFF8C CCFF04 FF3307 CC4603 0066C8 3DE6FA FF0633 0B66FF FF0747 FF09E0 0907E6 DCDCDC FF095C 7009FF
     08FFD6 07FFE0 FFB806 0AFF47 FF290A 07FFFF E0FF08 6608FF FF3D06 FFC207 FF7A08 00FF14 FF0829 FF0599 0633FF
@@ -27,6 +27,9 @@ PALETTE = """
 """
 """The official colours by class; two classes share one (8C8C8C)."""
 
+PALETTE = IndexPalette(tuple(range(1, len(ADE20K_CLASSES) + 1)), unlabelled=(0,))
+"""Masks hold one more than the label, and 0 where there is no class."""
+
 SPLITS: dict[str, Split] = {"training": "train", "validation": "test"}
 """By official folder."""
 
@@ -39,7 +42,7 @@ or the same in ADEChallengeData2016/."""
 
 
 def _colours() -> tuple[Colour, ...]:
-    channels = [tuple(bytes.fromhex(word)) for word in PALETTE.split()]
+    channels = [tuple(bytes.fromhex(word)) for word in COLOURS.split()]
     return tuple((red, green, blue) for red, green, blue in channels)
 
 
@@ -68,6 +71,5 @@ class ADE20K(DatasetAdapter):
 
 def _pairs(images: Path, masks: Path, split: Split) -> list[Pair]:
     """All images and masks of a split, by name; masks without image are pairs, too."""
-    palette = IndexPalette(tuple(range(1, len(ADE20K_CLASSES) + 1)), unlabelled=(0,))
     names = {path.stem for path in (*images.glob("*.jpg"), *masks.glob("*.png"))}
-    return [Pair(name, name, split, images / f"{name}.jpg", masks / f"{name}.png", palette) for name in sorted(names)]
+    return [Pair(name, name, split, images / f"{name}.jpg", masks / f"{name}.png", PALETTE) for name in sorted(names)]

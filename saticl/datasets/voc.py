@@ -14,8 +14,8 @@ from saticl.labels import Colour, Split
 from saticl.protocols.voc import BACKGROUND, VOC_CLASSES
 from saticl.protocols.voc import VOC as PROTOCOLS
 
-VOID = 255
-"""Value of the borders of things."""
+PALETTE = IndexPalette(tuple(range(len(VOC_CLASSES))), ignored=(255,))
+"""Masks hold the labels themselves; 255 is void, the borders of things."""
 
 LABELS = Choice(
     "labels",
@@ -72,9 +72,8 @@ class VOC(DatasetAdapter):
         masks = layout.first((f"{place}/{folder}".lstrip("/") for place in PLACES), f"masks ({folder})")
         train = _list(layout, LISTS[which])
         named = _named({"train": train, "test": train.with_name(TEST_LIST)})
-        palette = IndexPalette(tuple(range(len(VOC_CLASSES))), ignored=(VOID,))
         pairs = [
-            Pair(name, name, split, images / f"{name}.jpg", masks / f"{name}.png", palette)
+            Pair(name, name, split, images / f"{name}.jpg", masks / f"{name}.png", PALETTE)
             for name, split in named.items()
         ]
         return layout.scenes(pairs, request)
