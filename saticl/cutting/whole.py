@@ -87,7 +87,6 @@ def read_images(bundle: Bundle, recipe: Recipe) -> Failures:
     parts = read_bundle(recipe, bundle[0].id)
     with environment(), WriteBehind() as disk:
         for scene in bundle:
-            parts.pop(scene.id, None)
             try:
                 parts[scene.id] = _read(scene, recipe, disk)
             except InvalidRaster as error:
