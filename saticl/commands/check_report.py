@@ -29,6 +29,8 @@ class Checked:
 
     dataset: str
     config: PrepareConfig
+    is_whole: bool
+    """Whether images would be used whole, instead of being cut into tiles."""
     classes: tuple[str, ...]
     found: Sequence[Inspected]
     findings: Sequence[Finding]
@@ -77,7 +79,10 @@ def show_checked(checked: Checked) -> None:
         tiles = sum(one.tiles for one in checked.found)
         # Which tiles hold too little data is known only when they are cut.
         number = f"at most {tiles:,}" if config.min_valid else f"{tiles:,}"
-        _line(f"`prepare` would cut {number} tiles of {config.tile_size} pixels, overlap {config.overlap}.", "green")
+        what = f"cut {number} tiles of {config.side} pixels, overlap {config.shared}"
+        if checked.is_whole:
+            what = f"use {number} images whole and leave them where they are"
+        _line(f"`prepare` would {what}.", "green")
 
 
 def to_record(checked: Checked) -> dict[str, object]:
@@ -91,8 +96,8 @@ def to_record(checked: Checked) -> dict[str, object]:
         "classes": checked.classes,
         "bands": checked.bands,
         "statistics": None if sums is None else {"mean": sums.mean, "std": sums.std},
-        "tile_size": checked.config.tile_size,
-        "overlap": checked.config.overlap,
+        "tile_size": None if checked.is_whole else checked.config.side,
+        "overlap": 0 if checked.is_whole else checked.config.shared,
         "findings": [asdict(finding) for finding in checked.findings],
         "unknown_values": [asdict(value) for value in checked.values],
         "overlaps": [

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from saticl.commands.check_report import Checked, show_checked, to_record
-from saticl.commands.raw_scenes import raw_scenes
+from saticl.commands.raw_scenes import is_whole, raw_scenes
 from saticl.config import PrepareConfig
 from saticl.cutting import findings as wrong
 from saticl.cutting import ground_findings as misplaced
@@ -34,11 +34,11 @@ def check_source(config: PrepareConfig, adapter: DatasetAdapter, request: Reques
     _check_place(config)
     known = [Finding(refusal, is_refused=True) for refusal in refusals]
     scenes, missing = _scenes(config, adapter, request)
-    found = _inspected(config, [look_at(scene) for scene in _shown(scenes)], len(adapter.classes))
+    found = _inspected(config, adapter, [look_at(scene) for scene in _shown(scenes)])
     names = tuple(entry.name for entry in adapter.classes)
     values, overlaps = wrong.unknown_values(found), misplaced.overlaps(found)
     findings = [*known, *missing, *_findings(found, values, overlaps, names)]
-    checked = Checked(adapter.title, config, names, found, findings, values, overlaps)
+    checked = Checked(adapter.title, config, is_whole(config, adapter), names, found, findings, values, overlaps)
     show_checked(checked)
     if config.check_json is not None:
         write_json(config.check_json, to_record(checked))
@@ -77,7 +77,9 @@ def _shown(scenes: list[Scene]) -> Iterator[Scene]:
         yield from progress.track(scenes)
 
 
-def _inspected(config: PrepareConfig, looks: list[Look], classes: int) -> list[Inspected]:
+def _inspected(config: PrepareConfig, adapter: DatasetAdapter, looks: list[Look]) -> list[Inspected]:
+    classes = len(adapter.classes)
+    side = None if is_whole(config, adapter) else config.side
     sections = [section for look in looks for section in sections_of(look)]
     with local_executor(config.jobs, len(sections)) as executor:
         with _bar("reading", sum(section.pixels for section in sections)) as bar:
@@ -87,7 +89,7 @@ def _inspected(config: PrepareConfig, looks: list[Look], classes: int) -> list[I
         with _bar("masks", sum(map(pixels_of_masks, suspicious))) as bar:
             scans = scan_masks(suspicious, executor, bar.finished)
     return [
-        Inspected(look, counted, scans.get(look.scene.id, Scan()), _number_of_tiles(look, config))
+        Inspected(look, counted, scans.get(look.scene.id, Scan()), _number_of_tiles(look, side, config.shared))
         for look, counted in pairs
     ]
 
@@ -96,9 +98,11 @@ def _bar(title: str, pixels: int) -> SceneBar:
     return SceneBar(title, pixels, "Mpx", 10**6, PAUSE_S)
 
 
-def _number_of_tiles(look: Look, config: PrepareConfig) -> int:
+def _number_of_tiles(look: Look, side: int | None, overlap: int) -> int:
     place = look.cut
-    return 0 if place is None else len(grid(place.height, place.width, config.tile_size, config.shared))
+    if place is None:
+        return 0
+    return 1 if side is None else len(grid(place.height, place.width, side, overlap))
 
 
 def _findings(

@@ -1,26 +1,27 @@
 """`prepare`: raw imagery to tiles, an index and a manifest.
 
-Scenes are cut in blocks of rows, in this process or in a pool; each block leaves a part file. When all parts are
+Photographs and street scenes are not cut: their masks are decoded, and the index names the images where they lie.
+Other scenes are cut in blocks of rows, in this process or in a pool; each block leaves a part file. When all parts are
 there, whoever wrote the last one joins them in the order of the scenes, so that one process, many, and the shards of a
 job array give the same bytes. Running again does what is left to do, and cuts anew what was lost or
 damaged, and scenes whose files have changed.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from saticl.commands.check_source import check_source
-from saticl.commands.raw_scenes import raw_scenes
+from saticl.commands.raw_scenes import is_whole, raw_scenes
 from saticl.commands.summary import show_summary
 from saticl.config import PrepareConfig
-from saticl.cutting.blocks import Block
 from saticl.cutting.checks import damaged_files
-from saticl.cutting.executor import cut_blocks, local_executor, raise_failures
+from saticl.cutting.executor import local_executor, raise_failures
 from saticl.cutting.folder import State, begin, finished, reopen, state_of, sweep
 from saticl.cutting.join import join
 from saticl.cutting.recipe import Asked, Recipe
-from saticl.cutting.survey import Failures, is_finished, left_to_others, survey_scenes, unfinished
+from saticl.cutting.survey import Failures
+from saticl.cutting.work import ImageWork, TileWork, Work
 from saticl.datasets import find
 from saticl.datasets.base import DatasetAdapter, Request, Scene, Value
 from saticl.datasets.folder import Folder
@@ -43,7 +44,7 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     for a full disk (after all others have been cut), InvalidOptions for contradictions, and for a folder that was
     prepared with other options, MissingTiles where tiles are damaged and the raw imagery is gone.
     """
-    grid(1, 1, config.tile_size, config.shared)  # refuses an overlap that does not fit
+    grid(1, 1, config.side, config.shared)  # refuses an overlap that does not fit
     shard = _shard(config.shard)
     Wanted(config.gsd, config.target_crs).check()
     adapter = find(config.dataset)
@@ -59,7 +60,7 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     manifest = finished(config.tiles) if state == "same" else None
     source = located(config.src)
     if manifest is not None and isinstance(source, Path) and not source.exists():
-        _check_without_source(config)
+        _check_without_source(config, manifest)
         return _announced(manifest, config.tiles)  # the raw imagery may be gone once everything is cut
     scenes = raw_scenes(config, adapter, request)
     if state != "same":
@@ -89,40 +90,35 @@ def _refusals(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[st
 def _cut(
     config: PrepareConfig, recipe: Recipe, adapter: DatasetAdapter, scenes: list[Scene], shard: tuple[int, int]
 ) -> Manifest | None:
-    survey = survey_scenes(scenes, recipe)
-    own = survey.share(*shard)
-    left, damaged = unfinished(survey, own, recipe)
-    for told in (_outdated(list(survey.outdated)), _repairing(damaged)):
+    work: Work = (ImageWork if recipe.tile_size is None else TileWork)(scenes, recipe, shard)
+    for told in (_outdated(work.outdated), _repairing(work.damaged)):
         if told:
             console.print(told, style="yellow", highlight=False, soft_wrap=True)
             reopen(recipe.root)
-    failed = survey.failed | _cut_blocks(left, recipe, config.jobs)
+    failed = _do(work, config.jobs)
     raise_failures({scene.id: failed[scene.id] for scene in scenes if scene.id in failed}, recipe.root)
-    if not all(is_finished(block, recipe) for block in left):
+    if not work.is_done():
         raise MissingTiles(
             f"Some tiles in {recipe.root} were written and are now missing or incomplete: make sure that the disk "
             "has free space and that no other program writes there, then run the same command again."
         )
-    of_others = left_to_others(survey, own, recipe)
+    of_others = work.of_others()
     if of_others:
         scenes_left = "1 scene" if len(of_others) == 1 else f"{len(of_others)} scenes"
         console.print(f"This shard is done. Other shards still cut {scenes_left}; the last one writes {MANIFEST}.")
         return None
     manifest = finished(recipe.root)
-    if manifest is None or left or [entry.id for entry in manifest.scenes] != [scene.id for scene in scenes]:
-        manifest = join(list(survey.blocks.values()), recipe, adapter)
+    if manifest is None or work.pieces or [entry.id for entry in manifest.scenes] != [scene.id for scene in scenes]:
+        manifest = join(work.parts(), recipe, adapter)
     return _announced(manifest, recipe.root)
 
 
-def _cut_blocks(blocks: list[Block], recipe: Recipe, jobs: int) -> Failures:
-    if not blocks:
-        return {}
-    tiles = sum(block.tiles for block in blocks)
-    with local_executor(jobs, len(blocks)) as executor, SceneBar("cutting", tiles) as bar:
-        return cut_blocks(blocks, recipe, executor, bar.finished)
+def _do(work: Work, jobs: int) -> Failures:
+    with local_executor(jobs, work.pieces) as executor, SceneBar(work.title, work.tiles, work.unit) as bar:
+        return work.do(executor, bar.finished)
 
 
-def _outdated(scenes: list[str]) -> str:
+def _outdated(scenes: Sequence[str]) -> str:
     """What is said where source files have changed, else nothing."""
     if not scenes:
         return ""
@@ -130,15 +126,16 @@ def _outdated(scenes: list[str]) -> str:
     return f"Files of {number} have changed since tiles were cut, for example of {scenes[0]}. This is cut again now."
 
 
-def _repairing(damaged: list[str]) -> str:
+def _repairing(damaged: Sequence[str]) -> str:
     """What is said where tiles are damaged, else nothing."""
     if not damaged:
         return ""
     return f"{_number(damaged)} missing or damaged, for example {damaged[0]}. This is cut again now."
 
 
-def _check_without_source(config: PrepareConfig) -> None:
-    """Raises MissingTiles for tiles that only the raw imagery could bring back."""
+def _check_without_source(config: PrepareConfig, manifest: Manifest) -> None:
+    """Raises MissingTiles for tiles that only the raw imagery could bring back, and for images that lie only there."""
+    manifest.require_originals(config.tiles)
     damaged = damaged_files(config.tiles, read_index(config.tiles))
     if damaged:
         raise MissingTiles(
@@ -147,7 +144,7 @@ def _check_without_source(config: PrepareConfig) -> None:
         )
 
 
-def _number(files: list[str]) -> str:
+def _number(files: Sequence[str]) -> str:
     return "1 file is" if len(files) == 1 else f"{len(files):,} files are"
 
 
@@ -167,7 +164,9 @@ def _request(config: PrepareConfig) -> Request:
 def _recipe(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Recipe:
     colours = tuple(entry.colour for entry in adapter.classes)
     options = _options(config, adapter, chosen)
-    return Recipe(config.tiles, config.tile_size, config.shared, colours, options, config.min_valid)
+    if is_whole(config, adapter):
+        return Recipe(config.tiles, None, 0, colours, options, config.min_valid, Path(located(config.src)))
+    return Recipe(config.tiles, config.side, config.shared, colours, options, config.min_valid)
 
 
 def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str, Value]) -> Asked:
@@ -179,8 +178,8 @@ def _options(config: PrepareConfig, adapter: DatasetAdapter, chosen: Mapping[str
         "description": hashlib.sha256(description).hexdigest()[:16] if is_described else None,
         "src": str(located(config.src)),
         "channels": chosen["channels"] if config.channels else None,
-        "tile_size": config.tile_size,
-        "overlap": config.shared,
+        "tile_size": None if is_whole(config, adapter) else config.side,
+        "overlap": 0 if is_whole(config, adapter) else config.shared,
         "dsm": config.dsm,
         "labels": chosen.get("labels", "full"),  # also where there is no choice, as folders begun earlier say it
         "crs": config.crs,

@@ -80,13 +80,15 @@ def open_prepared(root: Path, dataset: str | None = None) -> Prepared:
     """Read the description and the index of a prepared folder; no image is opened.
 
     Raises:
-        MissingTiles: there is none. InvalidOptions: it holds another dataset than `dataset`.
+        MissingTiles: there is none, or its originals are gone. InvalidOptions: it holds another dataset than
+            `dataset`.
     """
     manifest = Manifest.load(root)
     if dataset is not None and dataset != manifest.dataset:
         raise InvalidOptions(
             f"{root} holds the dataset {manifest.dataset!r}, but {dataset!r} is expected: choose another --data-root."
         )
+    manifest.require_originals(root)
     return Prepared(root, manifest, read_index(root))
 
 

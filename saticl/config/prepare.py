@@ -15,6 +15,9 @@ from saticl.options import (
 Source = Annotated[str, BeforeValidator(str)]
 """A folder, a file or an address; `Path` would make one slash of the two in an address."""
 
+TILE_SIZE = 512
+"""Side of a tile in pixels, where nothing is said."""
+
 
 class PrepareConfig(FrozenOptions):
     """Cut raw imagery into overlapping, georeferenced tiles."""
@@ -30,7 +33,11 @@ class PrepareConfig(FrozenOptions):
     channels: str | None = Field(
         None, description="which images, where the dataset offers several, see `list datasets` (default: its first)"
     )
-    tile_size: Annotated[int, Field(ge=16)] = Field(512, description="side of a tile in pixels")
+    tile_size: Annotated[int, Field(ge=16)] | None = Field(
+        None,
+        description="side of a tile in pixels (default: 512; images of datasets of photographs and street scenes are "
+        "used whole, and stay where they are)",
+    )
     overlap: Annotated[int, Field(ge=0)] | None = Field(
         None, description="pixels that neighbouring tiles share (default: 7/32 of a tile, 112 of 512)"
     )
@@ -74,6 +81,11 @@ class PrepareConfig(FrozenOptions):
         return self.dst
 
     @property
+    def side(self) -> int:
+        """Side of the tiles, where images are cut."""
+        return TILE_SIZE if self.tile_size is None else self.tile_size
+
+    @property
     def shared(self) -> int:
         """The overlap in pixels, which grows with the tile where it is not given."""
-        return self.tile_size * 7 // 32 if self.overlap is None else self.overlap
+        return self.side * 7 // 32 if self.overlap is None else self.overlap

@@ -29,7 +29,7 @@ def damaged_files(root: Path, tiles: Iterable[Tile]) -> list[str]:
 
 
 def _recorded(tile: Tile) -> list[tuple[str, Fingerprint]]:
-    return list(zip(tile.names, tile.files, strict=True)) if tile.files else []
+    return list(zip(tile.own, tile.files, strict=True)) if tile.files else []
 
 
 def _is_intact(root: Path, recorded: tuple[str, Fingerprint]) -> bool:

@@ -1,16 +1,15 @@
 """Parts joined into index and manifest, in the order of the scenes and of their blocks, whoever cut them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 
 from saticl import __version__
-from saticl.cutting.blocks import Block
 from saticl.cutting.folder import sweep
-from saticl.cutting.parts import Part, read_part
-from saticl.cutting.recipe import Recipe
+from saticl.cutting.parts import Part
+from saticl.cutting.recipe import ORIGINALS, Recipe
 from saticl.datasets.base import DatasetAdapter
-from saticl.errors import InvalidRaster, MissingTiles
+from saticl.errors import InvalidRaster
 from saticl.geo.statistics import BandSums
 from saticl.protocol_files import protocol_to_dict
 from saticl.tiles.index import write_index
@@ -20,13 +19,11 @@ Scenes = list[list[Part]]
 """Per scene, the parts of its blocks."""
 
 
-def join(blocks: Sequence[Sequence[Block]], recipe: Recipe, adapter: DatasetAdapter) -> Manifest:
-    """Write index and manifest over the finished blocks of every scene, and sweep away what belongs to neither.
+def join(scenes: Scenes, recipe: Recipe, adapter: DatasetAdapter) -> Manifest:
+    """Write index and manifest over all scenes, and sweep away what belongs to neither.
 
-    Raises InvalidRaster for scenes of different types and where no tile is left, MissingTiles where a part has
-    vanished meanwhile.
+    Raises InvalidRaster for scenes of different types and where no tile is left.
     """
-    scenes = [[_part(recipe, block) for block in of_scene] for of_scene in blocks]
     check_alike({(of_scene[0].scene.dtype, of_scene[0].scene.bands): of_scene[0].scene.id for of_scene in scenes})
     parts = [part for of_scene in scenes for part in of_scene]
     if not any(part.tiles for part in parts):
@@ -50,6 +47,7 @@ def join(blocks: Sequence[Sequence[Block]], recipe: Recipe, adapter: DatasetAdap
             "statistics": _statistics(parts),
             "tile_size": recipe.tile_size,
             "overlap": recipe.overlap,
+            "roots": {} if recipe.originals is None else {ORIGINALS: str(recipe.originals)},
             "views": adapter.views,
             "options": recipe.options,
             "scenes": tuple(_entry(of_scene) for of_scene in scenes),
@@ -58,16 +56,6 @@ def join(blocks: Sequence[Sequence[Block]], recipe: Recipe, adapter: DatasetAdap
     sweep(recipe.root, _belonging(recipe, parts))
     manifest.save(recipe.root)
     return manifest
-
-
-def _part(recipe: Recipe, block: Block) -> Part:
-    part = read_part(recipe, block.scene.id, block.number)
-    if part is None:
-        path = recipe.part(block.scene.id, block.number)
-        raise MissingTiles(
-            f"{path} is missing or has changed: run the same `prepare` command again. It cuts what is missing."
-        )
-    return part
 
 
 def check_alike(kinds: Mapping[tuple[str, tuple[str, ...]], str]) -> None:
@@ -112,4 +100,4 @@ def _statistics(parts: list[Part]) -> Statistics:
 def _belonging(recipe: Recipe, parts: list[Part]) -> set[str]:
     """The names of all tiles and parts that belong in the folder."""
     records = {recipe.part(part.scene.id, part.block).relative_to(recipe.root).as_posix() for part in parts}
-    return records | {name for part in parts for tile in part.tiles for name in tile.names}
+    return records | {name for part in parts for tile in part.tiles for name in tile.own}

@@ -1,5 +1,6 @@
 """Parts: what was found out about a block while it was cut. A part is written last, so its presence says: done."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -82,6 +83,23 @@ def write_part(recipe: Recipe, part: Part) -> None:
     write_atomically(recipe.part(part.scene.id, part.block), part.model_dump_json() + "\n")
 
 
+def write_bundle(recipe: Recipe, parts: Iterable[Part]) -> None:
+    """Declare whole images of one bundle finished, and no others of it; one line for each."""
+    ordered = sorted(parts, key=lambda part: part.scene.id)
+    text = "".join(f"{part.model_dump_json()}\n" for part in ordered)
+    write_atomically(recipe.part(ordered[0].scene.id, 0), text)
+
+
+def read_bundle(recipe: Recipe, scene: str) -> dict[str, Part]:
+    """The finished images of the bundle that a scene belongs to, by scene; see `read_part` for what is left out."""
+    try:
+        lines = recipe.part(scene, 0).read_bytes().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    parts = (part for line in lines if (part := _parsed(line, recipe)) is not None)
+    return {part.scene.id: part for part in parts}
+
+
 def read_part(recipe: Recipe, scene: str, block: int) -> Part | None:
     """The part of a finished block.
 
@@ -89,7 +107,14 @@ def read_part(recipe: Recipe, scene: str, block: int) -> Part | None:
     options: such a block is cut anew.
     """
     try:
-        part = Part.model_validate_json(recipe.part(scene, block).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return _parsed(recipe.part(scene, block).read_bytes(), recipe)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _parsed(content: bytes, recipe: Recipe) -> Part | None:
+    try:
+        part = Part.model_validate_json(content)
+    except ValidationError:
         return None
     return part if part.options == recipe.options else None

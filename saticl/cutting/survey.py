@@ -55,7 +55,7 @@ def survey_scenes(scenes: Iterable[Scene], recipe: Recipe) -> Survey:
         except InvalidRaster as error:
             survey.blocks[scene.id], survey.failed[scene.id] = [], error
         else:
-            survey.blocks[scene.id] = blocks_of(scene, height, width, recipe.tile_size, recipe.overlap)
+            survey.blocks[scene.id] = blocks_of(scene, height, width, recipe.side(height, width), recipe.overlap)
         # Of a scene that cannot be opened any more, the first part speaks for all.
         numbers = [block.number for block in survey.blocks[scene.id]] or [0]
         outdated = {number for number in numbers if _is_outdated(recipe, scene, number, files)}
@@ -92,9 +92,7 @@ def unfinished(survey: Survey, blocks: Iterable[Block], recipe: Recipe) -> tuple
     damaged = damaged_files(recipe.root, (tile for _, part in parts if part is not None for tile in part.tiles))
     bad = set(damaged)
     left = [
-        block
-        for block, part in parts
-        if part is None or any(name in bad for tile in part.tiles for name in tile.names)
+        block for block, part in parts if part is None or any(name in bad for tile in part.tiles for name in tile.own)
     ]
     return left, damaged
 

@@ -1,7 +1,7 @@
 """One block of a scene to tiles: what runs in this process or in another.
 
 Tiles are written one by one, each complete or not there; the part follows last, and its presence says that the block
-is done.
+is done. An image that is used whole is a single tile, of which mostly the mask alone is written.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from saticl.cutting.behind import WriteBehind
 from saticl.cutting.blocks import Block
 from saticl.cutting.folder import remove_if_empty
 from saticl.cutting.parts import Counted, Part, SceneFacts, read_part, write_part
-from saticl.cutting.recipe import TILES, Recipe
+from saticl.cutting.recipe import ORIGINALS, TILES, Recipe
 from saticl.cutting.strips import Cell, Strip, crop, strips
 from saticl.datasets.base import Scene
 from saticl.datasets.reader import Reading, SceneReader, open_scene
@@ -42,10 +42,10 @@ def cut_block(block: Block, recipe: Recipe) -> None:
     sources = stamps(block.scene.files)  # before they are opened: what changes from now on is noticed by the next run
     with raster.environment(), open_scene(block.scene) as reader:
         disk = WriteBehind()
-        writer = _Writer(block.scene, reader, recipe, disk)
+        writer = Writer(block.scene, reader, recipe, disk)
         try:
             with disk:
-                part = _cut(block, reader, writer, sources)
+                part = cut(block, reader, writer, sources)
             write_part(recipe, part)
         except BaseException:
             if not recipe.part(block.scene.id, block.number).exists():  # then another process has finished it
@@ -60,7 +60,7 @@ def forget_block(block: Block, recipe: Recipe) -> None:
         path = recipe.part(block.scene.id, block.number)
         path.unlink(missing_ok=True)
         remove_if_empty(path.parent)
-        _remove(recipe, block.scene, [recipe.root / name for tile in part.tiles for name in tile.names])
+        _remove(recipe, block.scene, [recipe.root / name for tile in part.tiles for name in tile.own])
 
 
 def _remove(recipe: Recipe, scene: Scene, files: list[Path]) -> None:
@@ -69,12 +69,13 @@ def _remove(recipe: Recipe, scene: Scene, files: list[Path]) -> None:
     remove_if_empty(recipe.root / TILES / scene.id)
 
 
-def _cut(block: Block, reader: SceneReader, writer: "_Writer", sources: Stamps) -> Part:
+def cut(block: Block, reader: SceneReader, writer: "Writer", sources: Stamps) -> Part:
+    """Write the tiles of a block of an open scene, and count its pixels; its part is not written."""
     recipe, scene = writer.recipe, block.scene
     tally = _Tally(np.zeros(len(recipe.colours), np.int64))
     tiles: list[Tile] = []
     dtype, bands = "", scene.bands
-    for strip in strips(reader, recipe.tile_size, recipe.overlap, block.rows):
+    for strip in strips(reader, recipe.side(reader.height, reader.width), recipe.overlap, block.rows):
         tally.add(strip.fresh)
         tiles += [tile for cell in strip.cells if (tile := writer.tile(cell, strip)) is not None]
         dtype = str(strip.layers.image.dtype)
@@ -138,7 +139,7 @@ class _Tally:
 
 
 @dataclass
-class _Writer:
+class Writer:
     """Writes tiles, and remembers which files it began and how many tiles it left out."""
 
     scene: Scene
@@ -158,20 +159,22 @@ class _Writer:
             self.skipped += 1
             return None
         valid = None if empty is None or not invalid else ~empty
-        name = f"{window.row:05d}_{window.col:05d}"
-        image, mask, dsm = (f"{TILES}/{scene.id}/{name}_{kind}.tif" for kind in ("image", "mask", "dsm"))
+        name = scene.id if self.recipe.tile_size is None else f"{scene.id}/{window.row:05d}_{window.col:05d}"
+        image, mask, dsm = (f"{TILES}/{name}_{kind}.tif" for kind in ("image", "mask", "dsm"))
         colours = {**dict(enumerate(self.recipe.colours)), UNLABELLED: UNLABELLED_COLOUR}
         imagery = self.reader.imagery
-        files = [
-            self._file(image, window, layers.image, imagery.nodata, valid=valid, names=imagery.names),
-            self._file(mask, window, layers.mask[None], IGNORE, colours),
-        ]
+        files: list[Fingerprint] = []
+        if not invalid and self._original is not None:
+            image = self._original
+        else:
+            files.append(self._file(image, window, layers.image, imagery.nodata, valid=valid, names=imagery.names))
+        files.append(self._file(mask, window, layers.mask[None], IGNORE, colours))
         if layers.dsm is not None:
             files.append(self._file(dsm, window, layers.dsm, imagery.dsm_nodata, valid=valid))
         counts = label_counts(layers.mask, len(self.recipe.colours))
         unlabelled = int(np.count_nonzero(layers.mask == UNLABELLED))
         return Tile(
-            id=f"{scene.id}/{name}",
+            id=name,
             scene=scene.id,
             group=scene.group,
             split=scene.split,
@@ -186,6 +189,14 @@ class _Writer:
             invalid=invalid,
             files=tuple(files),
         )
+
+    @property
+    def _original(self) -> str | None:
+        """The image where it lies, as the index names it; None for tiles, and where its file holds other pixels."""
+        folder = self.recipe.originals
+        if folder is None or not self.reader.imagery.is_as_in_its_file:
+            return None
+        return f"{ORIGINALS}:{Path(self.scene.image).relative_to(folder).as_posix()}"
 
     def _file(
         self,

@@ -130,6 +130,8 @@ class Scene:
     """Labels that are drawn from polygons, on top of all masks."""
     rest: int = UNLABELLED
     """Label of the pixels where nothing is drawn."""
+    may_be_grey: bool = False
+    """Whether an image of a single band is taken for one of equal bands, as old photographs are."""
 
     @property
     def masks(self) -> tuple[MaskFile, ...]:
@@ -164,6 +166,8 @@ class DatasetAdapter(ABC):
     """What `prepare` may choose; each has a flag of its name."""
     views: Views = Views()
     """How training images may be varied; what is seen from above has no up or down."""
+    whole: bool = False
+    """Whether images are used whole and stay where they are, instead of being cut into tiles."""
 
     def chosen(self, request: Request) -> dict[str, Value]:
         """A value for every choice; raises InvalidOptions for a choice or a value that the dataset does not offer."""

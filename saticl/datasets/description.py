@@ -35,6 +35,7 @@ views:                                  optional: how training images are varied
   symmetries: mirror                    square (from above), mirror (left-right only) or none
   crop: scale                           enlarge (parts of the image) or scale (made larger or smaller, then cut)
   scale: [0.5, 2]                       smallest and largest factor of `crop: scale`
+whole: true                             optional: images are used whole and stay where they are, not cut into tiles
 """
 
 import re
@@ -99,6 +100,7 @@ class Description(Part):
     split: SplitPart | None = None
     protocols: dict[str, ProtocolPart] = Field(default_factory=dict)
     views: Views = Views()
+    whole: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -61,6 +61,7 @@ class Folder(DatasetAdapter):
         self.protocols = description.learning_orders
         self.choices = (DSM,) if description.dsm else ()
         self.views = description.views
+        self.whole = description.whole
 
     @property
     def title(self) -> str:

@@ -191,12 +191,12 @@ def _diagnosis(mask: DatasetReader, palette: Palette) -> str:
     counts = _all_unknown(mask, palette)
     (example, often), kinds = counts.most_common(1)[0], len(counts)
     is_number = isinstance(palette, IndexPalette)
-    advice = "add it to `classes`, `ignore` or `unlabelled`, or repair the mask"
+    advice = "repair the mask, or add it to `classes`, `ignore` or `unlabelled` of your description"
     if is_number and not float(example).is_integer():
         advice = "masks hold whole numbers, so repair the mask"
     return (
         f"{mask.name} has {counts.total():,} pixels of {kinds} {'value' if is_number else 'colour'}"
-        f"{'' if kinds == 1 else 's'} that the description does not know, such as {example} ({often:,} pixels): "
+        f"{'' if kinds == 1 else 's'} of no class, such as {example} ({often:,} pixels): "
         f"{advice}."
     )
 

@@ -28,6 +28,11 @@ from saticl.geo.windows import Window
 MAX_DSM_GAP = 8
 """Rows or columns that a surface model may miss: more means that it belongs to another image."""
 
+GREY = "the image is grey: its only band stands for red, green and blue"
+
+SUPPORTED = {"uint8", "uint16", "float32"}
+"""Types that are kept; others become float32."""
+
 
 class Patch(NamedTuple):
     """A window of an image."""
@@ -62,11 +67,19 @@ class ImageReader:
     """The other grid on which they are read; None where it is their own."""
     is_located: bool
     """Whether the file of the image says itself where it lies."""
+    is_grey: bool = False
+    """Whether its file has one band, which stands for all of them."""
 
     @property
     def grid(self) -> Place:
         """Where its pixels lie, as they are read."""
         return self.own if self.regrid is None else self.regrid.grid
+
+    @property
+    def is_as_in_its_file(self) -> bool:
+        """Whether its pixels are those of its file, where they hold data: same grid, same bands, same type."""
+        kinds = set(self.image.dtypes)
+        return self.regrid is None and not self.is_grey and len(kinds) == 1 and kinds <= SUPPORTED
 
     @property
     def height(self) -> int:
@@ -80,7 +93,8 @@ class ImageReader:
 
     def read(self, window: Window) -> Patch:
         """The pixels of a window inside the image."""
-        image = _as_supported(read_bands(self.image, range(1, len(self.bands) + 1), window))
+        bands = [1] * len(self.bands) if self.is_grey else range(1, len(self.bands) + 1)
+        image = _as_supported(read_bands(self.image, bands, window))
         invalid = without_data(self.image, image, window, self.nodata)
         dsm = None
         if self.dsm is not None:
@@ -102,20 +116,24 @@ def open_image(
     wanted: Wanted = AS_IT_IS,
     nodata: float | None = None,
     beside: Sequence[DatasetReader] = (),
+    may_be_grey: bool = False,
 ) -> Iterator[ImageReader]:
     """Open an image of these bands, and its surface model where one is named.
 
     `crs` and `nodata` serve where the image's file says nothing. `beside` are further files of the scene, which may
-    know where it lies. Raises InvalidRaster for damaged files, another number of bands, complex numbers, a surface
-    model of another size, and a grid that cannot be made; InvalidOptions for a coordinate system that does not exist.
+    know where it lies. If it `may_be_grey`, a single band stands for all of them. Raises InvalidRaster for damaged
+    files, another number of bands, complex numbers, a surface model of another size, and a grid that cannot be made;
+    InvalidOptions for a coordinate system that does not exist.
     """
     with ExitStack() as stack:
         pixels = stack.enter_context(opened(image))
         heights = None if dsm is None else stack.enter_context(opened(dsm))
-        _check_bands(pixels, bands)
+        is_grey = may_be_grey and pixels.count == 1 and pixels.colorinterp[0] == ColorInterp.gray
+        if not is_grey:
+            _check_bands(pixels, bands)
         empty = pixels.nodata if pixels.nodata is not None else nodata
         empty = empty if empty is not None and fits(empty, np.dtype(pixels.dtypes[0])) else None
-        names = tuple(given or band for given, band in zip(pixels.descriptions, bands, strict=False))
+        names = bands if is_grey else tuple(map(_name, pixels.descriptions, bands))
         low = None if heights is None else heights.nodata
         files = [file for file in (pixels, *beside, heights) if file is not None]
         is_located = not pixels.transform.is_identity and bool(pixels.crs or crs)
@@ -136,13 +154,14 @@ def open_image(
             bands,
             grid.transform,
             grid.crs,
-            notes,
+            (*notes, *((GREY,) if is_grey else ())),
             empty,
             low,
             names,
             own,
             other,
             is_located,
+            is_grey,
         )
 
 
@@ -158,6 +177,10 @@ def first_crs(files: Sequence[DatasetReader], fallback: str | None) -> CRS | Non
     if found:
         return found[0]
     return None if fallback is None else parse_crs(fallback)
+
+
+def _name(given: str | None, band: str) -> str:
+    return given or band
 
 
 def _check_bands(image: DatasetReader, bands: tuple[str, ...]) -> None:
@@ -186,8 +209,7 @@ def _dsm_notes(image: DatasetReader, dsm: DatasetReader) -> tuple[str, ...]:
 
 
 def _as_supported(image: Array) -> Array:
-    """Types other than uint8, uint16 and float32 become float32."""
-    return image if image.dtype in (np.uint8, np.uint16, np.float32) else image.astype(np.float32)
+    return image if image.dtype.name in SUPPORTED else image.astype(np.float32)
 
 
 def _heights(dsm: DatasetReader, window: Window, nodata: float | None) -> tuple[NDArray[np.float32], Flags | None]:

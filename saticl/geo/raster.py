@@ -217,9 +217,11 @@ def crs_of(text: str | None) -> CRS | None:
 def environment() -> Iterator[None]:
     """GDAL settings for reading whole scenes: bounded cache, servers are not waited for without end.
 
-    Damaged JPEGs are errors instead of grey pixels.
+    Damaged JPEGs are errors instead of grey pixels. Companions of a file are asked for one by one: to find them, GDAL
+    would list the folder at every opening, and datasets have folders of twenty thousand photographs.
     """
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, **HTTP):
+    settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_ERROR_ON_LIBJPEG_WARNING": True}
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", **settings, **HTTP):
         yield
 
 

@@ -43,12 +43,17 @@ class Tile:
     invalid: int = 0
     """Pixels without data; where there are some, the image says in a mask of its own which they are."""
     files: tuple[Fingerprint, ...] = ()
-    """Size and checksum of image, mask and heights, in this order; empty where they were not recorded."""
+    """Size and checksum of its files in the folder (`own`); empty where they were not recorded."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its files, in the order of `files`."""
+        """Its files: image, mask and heights."""
         return tuple(name for name in (self.image, self.mask, self.dsm) if name is not None)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Those that lie in the prepared folder: not the originals elsewhere."""
+        return tuple(name for name in self.names if ":" not in name)
 
 
 def tile_to_dict(tile: Tile) -> dict[str, Any]:

@@ -152,6 +152,15 @@ class Manifest(Entry):
             )
         return root / self.roots[origin] / inner
 
+    def require_originals(self, root: Path) -> None:
+        """Raises MissingTiles where a folder of originals, seen from the prepared folder `root`, is not there."""
+        for name, folder in self.roots.items():
+            if not (root / folder).is_dir():
+                raise MissingTiles(
+                    f"The tiles of {root} are images that lie in {root / folder}, but there is no such folder: put it "
+                    f"back, or write its new place under `roots`, {name!r}, in {root / MANIFEST}."
+                )
+
     def save(self, root: Path) -> None:
         """Write the manifest, which declares the folder complete."""
         write_atomically(root / MANIFEST, self.model_dump_json(indent=1) + "\n")

@@ -373,7 +373,8 @@ def test_an_absent_description_and_an_unknown_dataset_are_named(tmp_path: Path) 
 
 
 def test_every_dataset_has_a_name_and_a_line() -> None:
-    assert [adapter.name for adapter in DATASETS] == ["potsdam", "vaihingen", "folder"]
+    names = ["potsdam", "vaihingen", "voc", "ade20k", "cityscapes", "folder"]
+    assert [adapter.name for adapter in DATASETS] == names
     assert all(adapter.summary for adapter in DATASETS)
 
 

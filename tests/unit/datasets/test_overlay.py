@@ -139,7 +139,7 @@ def test_unknown_values_of_a_warped_mask_are_refused_and_what_lies_beyond_it_is_
     assert set(np.unique(whole(scene(raw, unlabelled=[]))[2])) == {0, IGNORE}
     write(raw / "masks/one.tif", np.full((1, 40, 60), 9, np.uint8), place, CRS)
 
-    with pytest.raises(InvalidRaster, match="2,400 pixels of 1 value that the description does not know, such as 9"):
+    with pytest.raises(InvalidRaster, match="2,400 pixels of 1 value of no class, such as 9"):
         whole(scene(raw))
 
 
