@@ -24,7 +24,19 @@ Split = Literal["train", "val", "test"]
 """What a scene is for."""
 
 OldLabels = Literal["ignore", "use"]
-"""What labels of old classes are in training: hidden in the background, as the protocols demand, or used."""
+"""What labels of old classes are in training: hidden like those of all other classes, as protocols demand, or used."""
+
+Hidden = Literal["background", "ignore"]
+"""What pixels of classes are in training that a step may not see."""
 
 Unlabelled = Literal["background", "ignore"]
 """What pixels are where nobody has drawn a class."""
+
+Void = Literal["background", "ignore"]
+"""What pixels with label 255 are in training; in scoring they are always ignored."""
+
+Unseen = Literal["background", "ignore"]
+"""What pixels of classes count as in scoring that are not learned yet."""
+
+ScoredImages = Literal["all", "seen"]
+"""Which tiles are scored: all, or only those that show a class that is learned already."""

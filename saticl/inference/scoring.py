@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from saticl.engine.evaluate import Restricted, total
 from saticl.inference.predictor import Predictor
-from saticl.labels import Unlabelled
+from saticl.labels import Unlabelled, Unseen
 from saticl.metrics.confusion import Confusion
 from saticl.metrics.labelled import Counts, add_counts, judged, where_labelled
-from saticl.runs.scores import Unseen
 from saticl.tasks import Task
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile

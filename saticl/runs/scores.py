@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from saticl.errors import InvalidRecord
 from saticl.files import write_json
+from saticl.labels import ScoredImages, Unlabelled, Unseen
 from saticl.metrics.scores import Scores
 from saticl.runs.records import Number, Record, read_record
 
 SCORES_FILE, CONFUSION_FILE = "scores.json", "confusion.json"
 
 ScoredSplit = Literal["val", "test"]
-Unseen = Literal["background", "ignore"]
 
 
 class ClassRow(Record):
@@ -43,6 +43,10 @@ class SplitScores(Record):
 
     unseen: Unseen
     """What pixels of classes not learned yet counted as."""
+    unlabelled: Unlabelled | None = None
+    """What pixels counted as where no class was drawn; None: it differs between the folders, or was not recorded."""
+    images: ScoredImages = "all"
+    """Which tiles were scored."""
     data: tuple[str, ...] = ()
     """The prepared folders that were scored together; empty: that of the run."""
     accuracy: Number

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from saticl.labels import Unseen
 from saticl.metrics.incremental import AgainstJoint, group_means, mean, over_steps, true_iou
 from saticl.metrics.scores import is_partial
 from saticl.runs.joint import compare
 from saticl.runs.records import Number, Record, read_record, write_record
-from saticl.runs.scores import ScoredSplit, Unseen
+from saticl.runs.scores import ScoredSplit
 from saticl.runs.tested import Tested
 from saticl.tasks import Task
 
