@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saticl.errors import InvalidRecord
 from saticl.files import write_json
-from saticl.labels import ScoredImages, Unlabelled, Unseen
+from saticl.labels import ScoredImages, ScoredLabels, Unlabelled, Unseen
 from saticl.metrics.scores import Scores
 from saticl.runs.records import Number, Record, read_record
 
@@ -92,7 +92,7 @@ def write_scores(
     split: ScoredSplit,
     scores: Scores,
     matrix: NDArray[np.int64],
-    unseen: Unseen = "background",
+    labels: ScoredLabels = ScoredLabels(),
     data: Sequence[str] = (),
 ) -> None:
     """Put the scores of one split and its matrix (rows truth) into the two files; other splits stay.
@@ -100,8 +100,8 @@ def write_scores(
     Raises:
         InvalidRecord: a file is there and cannot be read.
     """
-    new = SplitScores.model_validate({"unseen": unseen, "data": data, **scores.to_dict()})
-    counts = SplitConfusion(unseen=unseen, names=scores.names, matrix=tuple(map(tuple, matrix.tolist())))
+    new = SplitScores.model_validate({**labels._asdict(), "data": data, **scores.to_dict()})
+    counts = SplitConfusion(unseen=labels.unseen, names=scores.names, matrix=tuple(map(tuple, matrix.tolist())))
     _put(folder / SCORES_FILE, ScoresFile, split, new)
     _put(folder / CONFUSION_FILE, ConfusionFile, split, counts)
 
