@@ -75,6 +75,10 @@ class ScoredLabels(NamedTuple):
         return f"unseen classes are {_taken(self.unseen)}, unlabelled pixels {unlabelled}, void ignored; {images}"
 
 
+BY_DEFAULT = ScoredLabels()
+"""The convention of PLOP."""
+
+
 def one_of(values: Collection[Unlabelled]) -> Unlabelled | None:
     """The value that all have; None where they differ."""
     return next(iter(values)) if len(set(values)) == 1 else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from saticl.engine.evaluate import Restricted, total
 from saticl.inference.predictor import Predictor
-from saticl.labels import Unlabelled, Unseen
+from saticl.labels import ScoredImages, Unlabelled, Unseen
 from saticl.metrics.confusion import Confusion
 from saticl.metrics.labelled import Counts, add_counts, judged, where_labelled
 from saticl.tasks import Task

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saticl.errors import InvalidRecord
 from saticl.files import write_json
-from saticl.labels import ScoredImages, ScoredLabels, Unlabelled, Unseen
+from saticl.labels import BY_DEFAULT, ScoredImages, ScoredLabels, Unlabelled, Unseen
 from saticl.metrics.scores import Scores
 from saticl.runs.records import Number, Record, read_record
 
@@ -92,7 +92,7 @@ def write_scores(
     split: ScoredSplit,
     scores: Scores,
     matrix: NDArray[np.int64],
-    labels: ScoredLabels = ScoredLabels(),
+    labels: ScoredLabels = BY_DEFAULT,
     data: Sequence[str] = (),
 ) -> None:
     """Put the scores of one split and its matrix (rows truth) into the two files; other splits stay.
