@@ -51,7 +51,9 @@ def _list_tasks(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.datasets)),
+        typer.Option(
+            "--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.with_orders)
+        ),
     ] = None,
     data_root: Annotated[
         Path | None, typer.Option("--data-root", "--data_root", help="tasks of a folder that `prepare` wrote")

@@ -38,6 +38,13 @@ def datasets(_: typer.Context) -> Sequence[str]:
     return [adapter.name for adapter in DATASETS if adapter is not Folder]
 
 
+def with_orders(ctx: typer.Context) -> Sequence[str]:
+    """The datasets whose learning orders are known: the built-in ones, and others of which some are published."""
+    from saticl.protocols import PUBLISHED
+
+    return list(dict.fromkeys((*datasets(ctx), *PUBLISHED)))
+
+
 def tasks(ctx: typer.Context) -> Sequence[str]:
     """The tasks of the prepared folder, or the published ones while no such folder was typed, aliases included."""
     from saticl.protocols import PUBLISHED

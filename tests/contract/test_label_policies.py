@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from saticl.config import TestConfig, TrainConfig
+from saticl import config
 from saticl.labels import IGNORE, UNLABELLED
 from saticl.tasks import Protocol, Table, Task
 from tests import strategies  # noqa: F401 - how long properties are tried
@@ -52,11 +52,11 @@ def tables(words: str, is_training: bool, task: Task) -> tuple[Table, str]:
     options = dict(re.findall(r"--([a-z.-]+) ([a-z]+)", words))
     values: dict[str, object] = {name.replace("-", "_"): value for name, value in options.items()}
     if is_training:
-        train = TrainConfig.model_validate(values)
+        train = config.TrainConfig.model_validate(values)
         return task.train_table(train.labels_of_old or "ignore", train.unlabelled, train.hidden, train.void), ""
     own = {name: values.pop(f"task.{name}") for name in ("unseen", "images") if f"task.{name}" in values}
-    test = TestConfig.model_validate({"run": Path("run"), "task": own, **values})
-    return task.eval_table(test.task.unseen, test.unlabelled or TrainConfig().unlabelled), test.task.images
+    test = config.TestConfig.model_validate({"run": Path("run"), "task": own, **values})
+    return task.eval_table(test.task.unseen, test.unlabelled or config.TrainConfig().unlabelled), test.task.images
 
 
 def test_the_page_lists_every_code_once() -> None:
