@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 from saticl import cli
 from saticl.runs.step import read_info
 from saticl.tiles.index import read_index
+from tests.prepared import write_prepared
 
 SMALL = [
-    *("--model.encoder=test_resnet", "--trainer.batch-size=4", "--trainer.num-workers=0", "--trainer.max-epochs=1"),
+    *("--model.encoder=test_resnet", "--trainer.batch-size=4", "--trainer.num-workers=0", "--trainer.max-iterations=2"),
     *("--tracking.uri=none", "--val-size=0.3"),
 ]
 ORDERS = """
@@ -32,6 +33,14 @@ def invoke(*words: object) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small tiles, so that the only scene of a place can be divided."""
+    root = tmp_path_factory.mktemp("small_tiles")
+    write_prepared(root, size=48)
+    return root
+
+
+@pytest.fixture(scope="module")
 def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("orders") / "orders.yaml"
     file.write_text(ORDERS, encoding="utf-8")
@@ -39,9 +48,9 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_over_places_keeps_its_head_and_is_scored_after_every_step(
-    tiny_tiles: Path, orders: Path, tmp_path: Path
+    tiles: Path, orders: Path, tmp_path: Path
 ) -> None:
-    words = ["--data-root", tiny_tiles, "--task.protocols", orders, "--output-folder", tmp_path, *SMALL]
+    words = ["--data-root", tiles, "--task.protocols", orders, "--output-folder", tmp_path, *SMALL]
 
     code, text = invoke("train", *words, "--task.name=going", "--task.step=all", "--method=plop", "--void=background")
 
@@ -73,9 +82,9 @@ def test_a_run_over_places_keeps_its_head_and_is_scored_after_every_step(
 
 
 def test_places_without_training_tiles_are_refused_unless_splits_are_merged(
-    tiny_tiles: Path, orders: Path, tmp_path: Path
+    tiles: Path, orders: Path, tmp_path: Path
 ) -> None:
-    words = ["--data-root", tiny_tiles, "--task.protocols", orders, "--output-folder", tmp_path, *SMALL, "--method=ft"]
+    words = ["--data-root", tiles, "--task.protocols", orders, "--output-folder", tmp_path, *SMALL, "--method=ft"]
 
     code, text = invoke("train", *words, "--task.name=away", "--task.step=all")
     assert (code, "lies in d, the places of step 1 of the task 'away'" in " ".join(text.split())) == (2, True)
@@ -89,13 +98,13 @@ def test_places_without_training_tiles_are_refused_unless_splits_are_merged(
     code, text = invoke("test", "--run", run, "--num-workers=0", "--panels=0", "--split=val")
     assert code == 0, text
     (on,) = json.loads((run / "step-1" / "scores.json").read_text())["val"]["data"]
-    assert on == str(tiny_tiles)
+    assert on == str(tiles)
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--task.name=plain", "--task.splits=merged"], "plain names none: leave it out"),
+        (["--task.name=plain", "--task.splits=merged"], "tasks that name places; plain does not"),
         (
             ["--task.name=simple", "--task.filter-mode=sequential", "--labels-of-old=ignore"],
             "sequential shows labels of old classes: leave out --labels-of-old ignore",
@@ -104,10 +113,10 @@ def test_places_without_training_tiles_are_refused_unless_splits_are_merged(
     ],
 )
 def test_contradictions_are_refused_in_a_sentence(
-    tiny_tiles: Path, orders: Path, tmp_path: Path, words: list[str], sentence: str
+    tiles: Path, orders: Path, tmp_path: Path, words: list[str], sentence: str
 ) -> None:
     code, text = invoke(
-        "train", "--data-root", tiny_tiles, "--task.protocols", orders, "--output-folder", tmp_path, *SMALL, *words
+        "train", "--data-root", tiles, "--task.protocols", orders, "--output-folder", tmp_path, *SMALL, *words
     )
 
     assert (code, sentence in " ".join(text.split())) == (2, True), text
@@ -115,5 +124,5 @@ def test_contradictions_are_refused_in_a_sentence(
     assert not [*tmp_path.iterdir()]
 
 
-def test_tiny_tiles_have_the_groups_that_the_orders_name(tiny_tiles: Path) -> None:
-    assert {tile.group for tile in read_index(tiny_tiles)} == {"a", "b", "c", "d"}
+def test_the_tiles_have_the_groups_that_the_orders_name(tiles: Path) -> None:
+    assert {tile.group for tile in read_index(tiles)} == {"a", "b", "c", "d"}

@@ -15,7 +15,9 @@ from tests.unit.tiles.test_manifest import HOLDING
 
 
 def text_of(found: list[Order], coloured: bool = False, width: int = 80) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=coloured, color_system="truecolor")
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=coloured, color_system="truecolor" if coloured else None
+    )
     console.print(show(found, coloured))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
