@@ -12,7 +12,12 @@ from saticl.tiles.index import read_index
 from tests.prepared import write_prepared
 
 SMALL = [
-    *("--model.encoder=test_resnet", "--trainer.batch-size=4", "--trainer.num-workers=0", "--trainer.max-iterations=2"),
+    *(
+        "--model.encoder=test_resnet",
+        "--trainer.batch-size=4",
+        "--trainer.num-workers=0",
+        "--trainer.max-iterations=2",
+    ),
     *("--tracking.uri=none", "--val-size=0.3"),
 ]
 ORDERS = """
