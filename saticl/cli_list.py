@@ -17,6 +17,8 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 list_app = typer.Typer(cls=GroupPage, help="Show what can be chosen: datasets, tasks, methods, encoders.")
 
+Pattern = Annotated[str | None, typer.Argument(help="part of the name, or a pattern with *")]
+
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="print JSON instead of a table")]
 
 
@@ -29,49 +31,63 @@ def _listing(ctx: typer.Context) -> None:
 
 @list_app.command("datasets", cls=Page, context_settings=HELP_NAMES)
 @guarded
-def _list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
+def _list_datasets(ctx: typer.Context, pattern: Pattern = None, as_json: AsJson = False) -> None:
     """Datasets that `prepare` can read, and how to use your own."""
     from saticl.commands import listing
 
-    _show(listing.datasets(), as_json, in_sheets=True)
+    _show(listing.datasets(pattern), as_json, in_sheets=True)
 
 
 @list_app.command("tasks", cls=Page, context_settings=HELP_NAMES)
 @guarded
 def _list_tasks(
     ctx: typer.Context,
+    pattern: Annotated[
+        str | None,
+        typer.Argument(
+            help="name of a task, part of it, or a pattern with *",
+            autocompletion=suggestions.completer(suggestions.tasks),
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.datasets)),
+        typer.Option(
+            "--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.with_orders)
+        ),
     ] = None,
     data_root: Annotated[
         Path | None, typer.Option("--data-root", "--data_root", help="tasks of a folder that `prepare` wrote")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tasks: which classes are learned at which step."""
-    from saticl.commands import listing
+    """Tasks: which classes are learned at which step; a single one is shown with all its classes and places."""
+    from saticl.commands import orders
 
     if dataset is not None and data_root is not None:
         raise InvalidOptions("--dataset and --data-root cannot be used together: give one of them.")
 
-    _show(listing.tasks(dataset, data_root), as_json)
+    found = orders.orders(dataset, data_root, pattern)
+    if as_json:
+        _print_json([order.record for order in found])
+    else:
+        console = Console()
+        console.print(orders.show(found, coloured=console.color_system is not None and not console.no_color))
 
 
 @list_app.command("methods", cls=Page, context_settings=HELP_NAMES)
 @guarded
-def _list_methods(ctx: typer.Context, as_json: AsJson = False) -> None:
+def _list_methods(ctx: typer.Context, pattern: Pattern = None, as_json: AsJson = False) -> None:
     """Learning methods, and the defaults that they change."""
     from saticl.commands import listing
 
-    _show(listing.methods(), as_json, in_sheets=True)
+    _show(listing.methods(pattern), as_json, in_sheets=True)
 
 
 @list_app.command("encoders", cls=Page, context_settings=HELP_NAMES)
 @guarded
 def _list_encoders(
     ctx: typer.Context,
-    pattern: Annotated[str | None, typer.Argument(help="part of the name, or a pattern with *")] = None,
+    pattern: Pattern = None,
     as_json: AsJson = False,
 ) -> None:
     """Encoders of timm, and whether pretrained weights exist."""
@@ -84,6 +100,10 @@ def _show(records: Sequence[Mapping[str, object]], as_json: bool, in_sheets: boo
     from saticl.commands import listing
 
     if as_json:
-        typer.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
+        _print_json(records)
     else:
         Console().print(listing.sheets(records) if in_sheets else listing.table(records))
+
+
+def _print_json(records: Sequence[Mapping[str, object]]) -> None:
+    typer.echo(json.dumps(list(records), indent=2, ensure_ascii=False))

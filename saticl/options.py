@@ -23,6 +23,9 @@ def folder_name(name: str) -> str:
     return name
 
 
+FilterMode = Literal["overlap", "disjoint", "noov", "sequential", "split", "balanced"]
+"""Which tiles a step trains on."""
+
 FolderName = Annotated[str, AfterValidator(folder_name)]
 """What becomes one folder below others."""
 
@@ -54,10 +57,18 @@ class TaskOptions(FrozenOptions):
     step: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
         0, description="step to train, counted from 0; all: every step, one after another"
     )
-    filter_mode: Literal["overlap", "disjoint", "noov", "split"] = Field(
+    filter_mode: FilterMode = Field(
         "overlap",
         description="which tiles a step trains on. overlap: all that show a new class; disjoint (or noov): of these, "
-        "only tiles without classes of later steps; split: every tile belongs to one class, and so to one step",
+        "only tiles without classes of later steps; sequential: the same tiles, and labels of old classes are used; "
+        "split: every tile belongs to one class, and so to one step, and classes get as many tiles; balanced: the "
+        "same, and classes get the same share of their tiles",
+    )
+    splits: Literal["official", "merged"] = Field(
+        "official",
+        description="for tasks that name places. official: scenes for testing stay out of training; merged: all "
+        "scenes are taken together, and --val-size of those of every place are kept for validation and scoring (test "
+        "--split val)",
     )
     step_checkpoint: Path | None = Field(
         None, description="folder of the previous step (default: step-<N-1> beside this step's folder)"

@@ -3,16 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeGuard
 
 import yaml
 
 from saticl.errors import InvalidOptions
 from saticl.tasks import OFFLINE, TAKEN, Protocol
 
+KEYS = {"steps", "background", "folders", "places", "aliases"}
+"""What may be said of a learning order."""
+
 
 def protocol_to_dict(protocol: Protocol) -> dict[str, object]:
     """The protocol as plain lists for YAML and JSON, without its name and its folders."""
-    return {"steps": [list(group) for group in protocol.groups], "background": protocol.background}
+    optional = {"places": [list(group) for group in protocol.places], "aliases": list(protocol.aliases)}
+    return {
+        "steps": [list(group) for group in protocol.groups],
+        "background": protocol.background,
+        **{key: value for key, value in optional.items() if value},
+    }
 
 
 def inherited(background: str | None, groups: Sequence[Sequence[str]]) -> str | None:
@@ -25,16 +34,18 @@ def protocol_from_dict(name: str, content: object, of_dataset: str | None = None
 
     `of_dataset` is the background of a protocol that does not say any; `background: null` says that there is none.
     """
-    if isinstance(content, Mapping) and set(content) <= {"steps", "background", "folders"}:
-        steps, background, folders = (content.get(key) for key in ("steps", "background", "folders"))
-        known = _is_name_or_none(background) and (folders is None or _are_names(folders))
-        if known and isinstance(steps, list) and all(_are_names(group) for group in steps):
+    if isinstance(content, Mapping) and set(content) <= KEYS:
+        steps, background = content.get("steps"), content.get("background")
+        places, folders, aliases = (content.get(key) or [] for key in ("places", "folders", "aliases"))
+        known = _is_name_or_none(background) and _are_names(folders) and _are_names(aliases)
+        if known and _are_groups(steps) and _are_groups(places):
             groups = tuple(map(tuple, steps))
             said = background if "background" in content else inherited(of_dataset, groups)
-            return Protocol(name, groups, said, tuple(map(Path, folders or ())))
+            return Protocol(name, groups, said, tuple(map(Path, folders)), tuple(map(tuple, places)), tuple(aliases))
     raise InvalidOptions(
         f"The task {name!r} has a wrong form: write it as {{steps: [[class, ...], ...], background: class, "
-        "folders: [prepared folder of each step, ...]}, where background and folders are optional."
+        "folders: [prepared folder of each step, ...], places: [[group of scenes, ...], ...], aliases: [name, ...]}, "
+        "where all but steps are optional."
     )
 
 
@@ -75,8 +86,12 @@ def read_protocols(path: Path, background: str | None = None) -> dict[str, Proto
     }
 
 
-def _are_names(group: object) -> bool:
+def _are_names(group: object) -> TypeGuard[list[str]]:
     return isinstance(group, list) and all(isinstance(name, str) for name in group)
+
+
+def _are_groups(groups: object) -> TypeGuard[list[list[str]]]:
+    return isinstance(groups, list) and all(_are_names(group) for group in groups)
 
 
 def _is_name_or_none(value: object) -> bool:

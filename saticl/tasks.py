@@ -8,13 +8,12 @@ gather, `table[mask]`. Free of torch, so that the command line can list tasks at
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saticl.errors import InvalidOptions, UnknownName
-from saticl.labels import BACKGROUND, IGNORE, MAX_CLASSES, UNLABELLED, OldLabels, Unlabelled
+from saticl.labels import BACKGROUND, IGNORE, MAX_CLASSES, UNLABELLED, Hidden, OldLabels, Unlabelled, Unseen, Void
 
 Table = NDArray[np.uint8]
 """uint8[256], from dataset label to output index: relabelling is `table[mask]`."""
@@ -33,12 +32,16 @@ class Protocol:
 
     name: str
     groups: tuple[tuple[str, ...], ...]
-    """Class names in learning order, one tuple per step."""
+    """Class names in learning order, one tuple per step; empty where a step brings other places and no class."""
     background: str | None = None
     """The class of the dataset that index 0 stands for; None: an artificial background."""
     folders: tuple[Path, ...] = ()
     """The prepared folder of each step, where the steps do not share one; then each folder must know the classes of
     its own step only."""
+    places: tuple[tuple[str, ...], ...] = ()
+    """The groups of scenes, such as cities, whose tiles each step may use; empty, for one step or all: every group."""
+    aliases: tuple[str, ...] = ()
+    """Other names under which it is found."""
 
     @property
     def foreground(self) -> tuple[str, ...]:
@@ -54,9 +57,16 @@ class Protocol:
 
     def check(self) -> None:
         """The same without looking at the classes of any data."""
-        if not self.groups or not all(self.groups):
+        if self.places and len(self.places) != len(self.groups):
             raise InvalidOptions(
-                f"The task {self.name!r} has a step without classes: name at least one class per step."
+                f"The task {self.name!r} has {len(self.groups)} steps, but {len(self.places)} entries in places: name "
+                "the places of every step, or none at all."
+            )
+        empty = [step for step, group in enumerate(self.groups) if not group]
+        if not self.groups or any(step == 0 or not self.places or not self.places[step] for step in empty):
+            raise InvalidOptions(
+                f"The task {self.name!r} has a step without classes: name at least one class per step; only a later "
+                "step that names places may have none."
             )
         if self.folders and len(self.folders) != len(self.groups):
             raise InvalidOptions(
@@ -116,8 +126,18 @@ class Task:
 
     @property
     def new(self) -> tuple[str, ...]:
-        """Classes that this step introduces."""
+        """Classes that this step introduces; none where it brings other places only."""
         return self.protocol.groups[self.step]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The groups of scenes whose tiles this step may use; empty: all."""
+        return self.protocol.places[self.step] if self.protocol.places else ()
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """Classes that the labels of this step teach: the new ones, or all known ones where none is new."""
+        return self.new or self.seen
 
     @property
     def old(self) -> tuple[str, ...]:
@@ -165,33 +185,39 @@ class Task:
         first, *later = (len(group) for group in self.protocol.groups[: self.step + 1])
         return (1 + first, *later)
 
-    def train_table(self, old: OldLabels = "ignore", unlabelled: Unlabelled = "background") -> Table:
-        """Labels as training shows them: new classes get their index, all others are background.
-
-        With old labels in use, old classes get their index too. Pixels where nothing was drawn are background or
-        ignored. 255 and values that stand for no class are ignored, as in PLOP.
-        """
-        table = self._filled(BACKGROUND, unlabelled)
-        shown = self.seen if old == "use" else self.new
-        return self._shown(table, shown)
-
-    def eval_table(
-        self, unseen: Literal["background", "ignore"] = "background", unlabelled: Unlabelled = "background"
+    def train_table(
+        self,
+        old: OldLabels = "ignore",
+        unlabelled: Unlabelled = "background",
+        hidden: Hidden = "background",
+        void: Void = "ignore",
     ) -> Table:
+        """Labels as training shows them: new classes get their index, all others are background or ignored.
+
+        With old labels in use, old classes get their index too; so they do at a step without new classes. `hidden` is
+        what all other classes are, `unlabelled` what pixels are where nothing was drawn, `void` what 255 is: ignored
+        in PLOP, background in MiB. Values that stand for no class are always ignored.
+        """
+        table = self._filled(hidden, unlabelled)
+        if void == "background":
+            table[IGNORE] = BACKGROUND
+        return self._shown(table, self.seen if old == "use" else self.taught)
+
+    def eval_table(self, unseen: Unseen = "background", unlabelled: Unlabelled = "background") -> Table:
         """Labels as scoring shows them: seen classes get their index, unseen ones are background or ignored.
 
         `background` is the convention of PLOP, `ignore` that of MiB. Pixels where nothing was drawn are background or
         ignored on their own. 255 and undefined values are always ignored.
         """
-        table = self._filled(BACKGROUND if unseen == "background" else IGNORE, unlabelled)
+        return self._shown(self._filled(unseen, unlabelled), self.seen)
+
+    def _filled(self, others: Hidden, unlabelled: Unlabelled) -> Table:
+        """A table without any class but the dataset's background: `others` is what all other classes are."""
+        table = np.full(256, IGNORE, np.uint8)
+        table[: len(self.classes)] = BACKGROUND if others == "background" else IGNORE
+        table[UNLABELLED] = BACKGROUND if unlabelled == "background" else IGNORE
         if self.protocol.background in self.classes:
             table[self.classes.index(self.protocol.background)] = BACKGROUND
-        return self._shown(table, self.seen)
-
-    def _filled(self, value: int, unlabelled: Unlabelled) -> Table:
-        table = np.full(256, IGNORE, np.uint8)
-        table[: len(self.classes)] = value
-        table[UNLABELLED] = BACKGROUND if unlabelled == "background" else IGNORE
         return table
 
     def _shown(self, table: Table, names: Sequence[str]) -> Table:
@@ -207,12 +233,19 @@ def offline(classes: Sequence[str], background: str | None = None) -> Protocol:
     return Protocol(OFFLINE, (tuple(name for name in classes if name != background),), background)
 
 
+def named(protocols: Mapping[str, Protocol], name: str) -> Protocol | None:
+    """The protocol of that name, or else the one that has it as an alias."""
+    by_alias = (protocol for protocol in protocols.values() if name in protocol.aliases)
+    return protocols.get(name) or next(by_alias, None)
+
+
 def find_protocol(
     name: str, protocols: Mapping[str, Protocol], classes: Sequence[str], background: str | None = None
 ) -> Protocol:
-    """The protocol of that name; `offline` is always known. Raises UnknownName listing the others."""
+    """The protocol of that name or alias; `offline` is always known. Raises UnknownName listing the others."""
     known = {OFFLINE: offline(classes, background), **protocols}
-    if name not in known:
-        raise UnknownName("task", name, known)
-    known[name].validate(classes)
-    return known[name]
+    found = named(known, name)
+    if found is None:
+        raise UnknownName("task", name, [*known, *(alias for one in known.values() for alias in one.aliases)])
+    found.validate(classes)
+    return found

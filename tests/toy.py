@@ -15,7 +15,7 @@ class ToySegmenter(nn.Module):
         kernel, stride, padding = (1, 1, 0) if pointwise else (3, 2, 1)
         self.encoder = nn.Conv2d(bands, 6, kernel, stride, padding)
         self.decoder = nn.Conv2d(6, 5, 1)
-        self.heads = nn.ModuleList(nn.Conv2d(5, size, 1) for size in head_sizes)
+        self.heads = nn.ModuleList(nn.Conv2d(5, size, 1) for size in head_sizes if size)
 
     def forward(self, image: Tensor) -> Output:
         stage = self.encoder(image).relu()

@@ -13,7 +13,7 @@ from saticl.errors import InvalidOptions
 from saticl.inference.predictor import normalization
 from saticl.methods import find, load
 from saticl.methods.base import Method
-from saticl.methods.criterion import balanced_weights, build_criterion, with_old_labels
+from saticl.methods.criterion import balanced_weights, build_criterion, with_all_labels, with_old_labels
 from saticl.methods.rotation import Rotated
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
@@ -60,7 +60,11 @@ def build_method(plan: Plan, device: torch.device) -> Method:
     criterion = build_criterion(config.ce, weight)
     own = own_options(config)
     kind = load(config.method, faithful=getattr(own, "faithful", False))
-    method = kind(task, with_old_labels(criterion, weight) if plan.uses_old_labels else criterion, config.kd, own)
+    if not task.new:
+        criterion = with_all_labels(criterion)
+    elif plan.uses_old_labels:
+        criterion = with_old_labels(criterion, weight)
+    method = kind(task, criterion, config.kd, own)
     if task.step > 0:
         state = checkpoint.load_tensors(plan.previous / METHOD_FILE)
         method.import_state(checkpoint.on_device(state, device))
@@ -147,6 +151,7 @@ def build_step(plan: Plan, accelerator: Accelerator, info: StepInfo) -> Step:
     targets = None
     if teacher is not None:
         teacher.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    if teacher is not None and plan.task.new:  # where no class is new, the labels say all
         classify = load(read_info(plan.previous / MODEL_FILE).method).classes
         targets = with_old_classes(teacher, validation, normalize, accelerator, classify)
     if config.trainer.compile:

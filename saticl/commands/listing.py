@@ -1,7 +1,7 @@
 """`list`: what can be chosen, as records that become a table or JSON. Only `encoders` needs torch."""
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from rich import box
@@ -12,52 +12,61 @@ from rich.text import Text
 
 from saticl import datasets as raw
 from saticl import methods as learning
-from saticl.datasets.base import Choice, DatasetAdapter
-from saticl.errors import InvalidOptions
-from saticl.tasks import Protocol, offline
-from saticl.tiles.manifest import Manifest
+from saticl.commands.orders import of_adapter
+from saticl.datasets.base import Choice
+from saticl.errors import InvalidOptions, UnknownName
 
 Row = Mapping[str, object]
 """One row, by column."""
 
-Adapter = DatasetAdapter | type[DatasetAdapter]
-"""A dataset, or one of the built-in ones, whose facts stand on the class."""
 
+def datasets(pattern: str | None = None) -> list[Row]:
+    """The datasets that `prepare` knows and whose name or summary fits a pattern.
 
-def datasets() -> list[Row]:
-    """The datasets that `prepare` knows."""
-    return [
+    Raises UnknownName when none does.
+    """
+    records: list[Row] = [
         {
             "dataset": adapter.name,
             "summary": adapter.summary,
             "bands": list(adapter.bands),
             "classes": [entry.name for entry in adapter.classes],
             "choices": [_offer(choice) for choice in adapter.choices],
-            "tasks": [protocol.name for protocol in _protocols(adapter)],
+            "tasks": [order.protocol.name for order in of_adapter(adapter)],
         }
         for adapter in raw.DATASETS
     ]
+    return _fitting(records, pattern)
 
 
-def tasks(dataset: str | None = None, data_root: Path | None = None) -> list[Row]:
-    """The classes of every step of every task: of the built-in datasets, of one, or of a prepared folder.
+def methods(pattern: str | None = None) -> list[Row]:
+    """The learning methods whose name or summary fits a pattern, with the defaults that each changes.
 
-    Raises UnknownName for a dataset that does not exist, MissingTiles for a folder that is not prepared.
+    Raises UnknownName when none does.
     """
-    if data_root is not None:
-        manifest = Manifest.load(data_root)
-        names = dict.fromkeys(("offline", *manifest.protocols))
-        return [_task(manifest.dataset, manifest.protocol(name)) for name in names]
-    adapters: tuple[Adapter, ...] = raw.DATASETS if dataset is None else (raw.find(dataset),)
-    return [_task(adapter.name, protocol) for adapter in adapters for protocol in _protocols(adapter)]
-
-
-def methods() -> list[Row]:
-    """The learning methods, with the defaults that each changes."""
-    return [
+    records: list[Row] = [
         {"method": spec.name, "summary": spec.summary, "paper": spec.paper, "defaults": dict(spec.defaults)}
         for spec in learning.METHODS
     ]
+    return _fitting(records, pattern)
+
+
+def _fitting(records: Sequence[Row], pattern: str | None) -> list[Row]:
+    """Those whose name (their first value) is the pattern, else fits it, else whose summary holds it.
+
+    Raises UnknownName when there is none.
+    """
+    if pattern is None:
+        return list(records)
+    kind = next(iter(records[0]))
+    shape = pattern.lower() if "*" in pattern else f"*{pattern.lower()}*"
+    named = [record for record in records if str(record[kind]).lower() == pattern.lower()]
+    like = [record for record in records if fnmatchcase(str(record[kind]).lower(), shape)]
+    told = [record for record in records if fnmatchcase(str(record["summary"]).lower(), shape)]
+    found = named or like or told
+    if not found:
+        raise UnknownName(kind, pattern, [str(record[kind]) for record in records])
+    return found
 
 
 def encoders(pattern: str | None = None) -> list[Row]:
@@ -104,23 +113,6 @@ def _offer(choice: Choice) -> Row:
     return {"flag": choice.flag, "values": list(choice.values), "summary": choice.summary}
 
 
-def _protocols(adapter: Adapter) -> list[Protocol]:
-    """Those of the dataset; every dataset with its own classes also has `offline`."""
-    names = [entry.name for entry in adapter.classes]
-    listed = {protocol.name: protocol for protocol in adapter.protocols}
-    return list(({"offline": offline(names, adapter.background)} | listed if names else listed).values())
-
-
-def _task(dataset: str, protocol: Protocol) -> Row:
-    return {
-        "dataset": dataset,
-        "task": protocol.name,
-        "steps": len(protocol.groups),
-        "background": protocol.background,
-        "classes": [list(group) for group in protocol.groups],
-    }
-
-
 def _usage(offer: Mapping[str, Any]) -> str:
     """A choice in short: --channels rgb|irrg|rgbir, or only the flag of a switch."""
     words = [value for value in offer["values"] if isinstance(value, str)]
@@ -128,11 +120,9 @@ def _usage(offer: Mapping[str, Any]) -> str:
 
 
 def _cell(value: object) -> str:
-    """A value as text: steps and choices on lines of their own, nothing as a dash."""
+    """A value as text: choices on lines of their own, nothing as a dash."""
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return "\n".join(_usage(offer) for offer in value)
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        return "\n".join(f"{step}: {', '.join(group)}" for step, group in enumerate(value))
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "-"
     if isinstance(value, Mapping):

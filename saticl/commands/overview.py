@@ -6,6 +6,7 @@ from saticl.config import TestConfig
 from saticl.display.console import console
 from saticl.display.figures import steps_figure
 from saticl.display.tables import comparison_table, matrix_table, summary_table
+from saticl.labels import ScoredLabels
 from saticl.runs.against import class_by_class, last_means
 from saticl.runs.steps import (
     StepsRecord,
@@ -20,7 +21,11 @@ from saticl.tasks import Task
 
 
 def write_overview(
-    config: TestConfig, tested: Sequence[Tested], joint: Tested | None, other: StepsRecord | None = None
+    config: TestConfig,
+    tested: Sequence[Tested],
+    labels: ScoredLabels,
+    joint: Tested | None,
+    other: StepsRecord | None = None,
 ) -> None:
     """Print and write what all finished steps say together, beside the folders of the steps.
 
@@ -29,7 +34,7 @@ def write_overview(
     Raises:
         InvalidOptions: the joint run was scored on other pixels.
     """
-    record = summarize(tested, config.split, config.task.unseen, joint, config.restricted)
+    record = summarize(tested, config.split, labels, joint, config.restricted)
     title = f"mean IoU over the classes of each step, {record.split} tiles"
     console.print(matrix_table(record.groups, record.steps, record.miou, title, further_columns(record)))
     if record.summary:
@@ -37,6 +42,7 @@ def write_overview(
     else:
         beside = "" if joint is None else ", comparison with the joint run"
         console.print(f"Earlier steps are missing. Not computed: averages over steps, forgetting{beside}.")
+    show_labels(labels)
     folder = tested[-1].finished.folder.parent
     write_steps(folder, record)
     columns = [f"step {step}" for step in record.steps]
@@ -44,6 +50,11 @@ def write_overview(
     console.print(f"[dim]{folder}[/]")
     if other is not None and config.against is not None:
         show_against({folder.name: record, config.against.name: other}, tested[-1].task)
+
+
+def show_labels(labels: ScoredLabels) -> None:
+    """Print what a table counts as what: tables are compared only if this line is the same."""
+    console.print(f"[dim]labels: {labels}[/]", highlight=False)
 
 
 def show_against(runs: Mapping[str, StepsRecord], task: Task) -> None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import saticl
-from saticl.commands.prepared import Prepared, require_pixels
+from saticl.commands.prepared import Prepared, divided, require_pixels
 from saticl.commands.stages import Stage
 from saticl.config import TrainConfig
 from saticl.display.console import console
 from saticl.engine import checkpoint
 from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.geo.palette import distinct_colours
-from saticl.labels import MAX_CLASSES, Colour, OldLabels
+from saticl.labels import MAX_CLASSES, Colour, OldLabels, TrainingLabels
 from saticl.methods import find
 from saticl.runs.folder import MODEL_FILE, step_folder
 from saticl.runs.step import StepInfo, read_info
@@ -20,7 +20,7 @@ from saticl.tasks import Table, Task
 from saticl.tiles.index import Tile
 from saticl.tiles.loaders import by_shape
 from saticl.tiles.manifest import Manifest
-from saticl.tiles.selection import classes_without_pixels, select, split_validation
+from saticl.tiles.selection import classes_without_pixels, select
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,18 @@ class Plan:
     @property
     def old_labels(self) -> OldLabels:
         """What becomes of labels of old classes: the published learning orders hide them."""
-        return self.config.labels_of_old or ("ignore" if self.config.extend is None else "use")
+        shown = self.config.extend is not None or self.config.task.filter_mode == "sequential"
+        return self.config.labels_of_old or ("use" if shown else "ignore")
+
+    @property
+    def labels(self) -> TrainingLabels:
+        """What the labels of this step show."""
+        return TrainingLabels(self.old_labels, self.config.unlabelled, self.config.hidden, self.config.void)
 
     @property
     def table(self) -> Table:
         """From the labels of the folder to what this step may know of them."""
-        return self.task.train_table(self.old_labels, self.config.unlabelled)
+        return self.task.train_table(*self.labels)
 
     @property
     def uses_old_labels(self) -> bool:
@@ -108,8 +114,8 @@ def make_plan(stage: Stage) -> Plan:
     """
     config, data, task = stage.config, stage.data, stage.task
     _check_turns(config, data)
-    candidates = [tile for tile in data.tiles if tile.split != "test"]
-    training, validation = split_validation(candidates, config.val_size, config.seed)
+    _check_labels(config)
+    training, validation = divided(data, task.protocol, config.val_size, config.seed, config.task.splits, task.places)
     selected = select(training, task, config.task.filter_mode, config.seed)
     require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
     return Plan(config, data, task, stage.dataset, stage.run, selected, by_shape(validation, data.manifest))
@@ -124,6 +130,14 @@ def warn_of_validation(plan: Plan) -> None:
             f"[yellow]Warning:[/] the tiles that are kept for validation show no {', '.join(missing)}, so epochs are "
             f"not compared by it: {which}. Another --seed or a larger --val-size keeps other scenes.",
             highlight=False,
+        )
+
+
+def _check_labels(config: TrainConfig) -> None:
+    if config.task.filter_mode == "sequential" and config.labels_of_old == "ignore":
+        raise InvalidOptions(
+            "--task.filter-mode sequential shows labels of old classes: leave out --labels-of-old ignore, or choose "
+            "--task.filter-mode disjoint."
         )
 
 
@@ -172,6 +186,7 @@ def describe(plan: Plan, precision: str, before: StepInfo | None) -> StepInfo:
         colours=tuple(colours.values()),
         protocol_name=protocol.name,
         groups=protocol.groups,
+        places=protocol.places,
         background=protocol.background,
         step=plan.task.step,
         method=find(plan.config.method).reference,

@@ -17,7 +17,7 @@ from saticl.tasks import Task, find_protocol
 from saticl.tiles.index import Tile, read_index
 from saticl.tiles.loaders import by_shape
 from saticl.tiles.manifest import Manifest
-from saticl.tiles.selection import split_validation
+from saticl.tiles.validation import merged, split_by_place, split_validation
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,38 @@ def warn_of_resolution(data: Described, info: StepInfo) -> None:
         )
 
 
-def scored_tiles(data: Prepared, split: str, val_size: float, seed: int) -> list[Tile]:
-    """All tiles of the split, with any classes."""
+def divided(
+    data: Prepared, order: Order, val_size: float, seed: int, splits: str, places: Sequence[str] = ()
+) -> tuple[list[Tile], list[Tile]]:
+    """Tiles for training and for validation: of these places, where the order names any (no place: of all).
+
+    Raises:
+        EmptySelection: too few tiles. InvalidOptions: merged splits without places.
+    """
+    if any(order.places):
+        return split_by_place(merged(data.tiles) if splits == "merged" else data.tiles, places, val_size, seed)
+    if splits == "merged":
+        raise InvalidOptions(
+            f"--task.splits merged is for tasks that name places; {order.name} does not: leave it out."
+        )
+    return split_validation(data.tiles, val_size, seed)
+
+
+def scored_tiles(data: Prepared, split: str, order: Order, val_size: float, seed: int, splits: str) -> list[Tile]:
+    """All tiles of the split, with any classes; those kept for validation in the places of all steps of the order.
+
+    Raises:
+        InvalidOptions: test tiles that were trained on.
+    """
+    if split == "test" and splits == "merged":
+        raise InvalidOptions(
+            f"The test tiles of {data.root} were trained on (--task.splits merged): score the kept ones with --split "
+            "val."
+        )
     if split == "test":
-        tiles = [tile for tile in data.tiles if tile.split == "test"]
-    else:
-        _, tiles = split_validation([tile for tile in data.tiles if tile.split != "test"], val_size, seed)
+        return by_shape([tile for tile in data.tiles if tile.split == "test"], data.manifest)
+    places = sorted({place for step in order.places for place in step}) if all(order.places) else []
+    _, tiles = divided(data, order, val_size, seed, splits, places)
     return by_shape(tiles, data.manifest)
 
 

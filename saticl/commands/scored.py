@@ -9,6 +9,7 @@ from saticl.config import TestConfig, TrainConfig
 from saticl.display.console import console
 from saticl.errors import InvalidOptions
 from saticl.inference.scoring import ScoredTiles
+from saticl.labels import ScoredLabels, one_of
 from saticl.runs.folder import Finished, earlier
 from saticl.runs.trained import CONFIG_FILE
 from saticl.tiles.manifest import MANIFEST
@@ -25,7 +26,9 @@ def scored_folders(config: TestConfig, last: Finished, warn: bool) -> list[Score
     """
     trained = _trained_on(last)
     roots = [*config.data_root] or _left(trained, last, warn)
-    scored = [_scored(config, root, trained.get(root.resolve()) or _options(last) or TrainConfig()) for root in roots]
+    scored = [
+        _scored(config, root, trained.get(root.resolve()) or _options(last) or TrainConfig(), last) for root in roots
+    ]
     found = [on for on in scored if on.tiles]
     if not found:
         names = ", ".join(map(str, roots))
@@ -61,10 +64,11 @@ def require_same_validation(joint: Finished, last: Finished) -> None:
         InvalidOptions: they were not divided alike.
     """
     ours, theirs = _options(last) or TrainConfig(), _options(joint) or TrainConfig()
-    if (ours.val_size, ours.seed) != (theirs.val_size, theirs.seed):
+    alike = (ours.val_size, ours.seed, ours.task.splits) == (theirs.val_size, theirs.seed, theirs.task.splits)
+    if not alike or any(joint.info.places) != any(last.info.places):
         raise InvalidOptions(
             f"{joint.folder} kept other tiles for validation than {last.folder}: compare them with --split test, or "
-            "train both with the same --val-size and --seed."
+            "train both with the same --val-size and --seed, on tasks that both name places or none."
         )
 
 
@@ -85,12 +89,24 @@ def say(warning: str) -> None:
     console.print(f"[yellow]Warning:[/] {warning}", highlight=False)
 
 
-def _scored(config: TestConfig, root: Path, trained: TrainConfig) -> ScoredTiles:
+def scored_labels(config: TestConfig, folders: Sequence[ScoredTiles]) -> ScoredLabels:
+    """What the labels of all folders show together."""
+    return ScoredLabels(config.task.unseen, one_of([on.unlabelled for on in folders]), config.task.images)
+
+
+def _scored(config: TestConfig, root: Path, trained: TrainConfig, last: Finished) -> ScoredTiles:
     data = open_prepared(root)
-    tiles = scored_tiles(data, config.split, trained.val_size, trained.seed)
-    unlabelled = config.unlabelled or trained.unlabelled
+    order = last.info.task.protocol
+    tiles = scored_tiles(data, config.split, order, trained.val_size, trained.seed, trained.task.splits)
     return ScoredTiles(
-        root, data.manifest, tiles, config.task.unseen, unlabelled, config.batch_size, config.num_workers
+        root,
+        data.manifest,
+        tiles,
+        config.task.unseen,
+        config.unlabelled or trained.unlabelled,
+        config.batch_size,
+        config.num_workers,
+        config.task.images,
     )
 
 

@@ -15,7 +15,7 @@ from saticl.errors import InvalidOptions, UnknownName
 from saticl.protocol_files import read_protocols
 from saticl.runs.folder import MODEL_FILE, Finished
 from saticl.runs.step import read_info
-from saticl.tasks import Protocol, Task
+from saticl.tasks import Protocol, Task, named
 from saticl.tiles.manifest import MANIFEST, Manifest
 
 
@@ -24,7 +24,7 @@ class Stage:
     """One step: its options, its data, what it learns, and the run it belongs to."""
 
     config: TrainConfig
-    """`task.step` is the number of this step, `data_root` the folder of its data."""
+    """`task.step` is the number of this step, `task.name` no alias, `data_root` the folder of its data."""
     data: Prepared
     task: Task
     dataset: str
@@ -58,10 +58,10 @@ def _of_protocol(config: TrainConfig) -> list[Stage]:
 
 def _with_background(path: Path, name: str) -> Protocol | None:
     """The protocol of that name in a file; where it says no background, that of the first folder that is there."""
-    own = read_protocols(path).get(name)
+    own = named(read_protocols(path), name)
     for folder in () if own is None else own.folders:
         if (folder / MANIFEST).is_file():
-            return read_protocols(path, Manifest.load(folder).background)[name]
+            return named(read_protocols(path, Manifest.load(folder).background), name)
     return own
 
 
@@ -88,7 +88,8 @@ def _with_folder(config: TrainConfig, protocol: Protocol, step: int, dataset: st
 
 
 def _stage(config: TrainConfig, data: Prepared, task: Task, dataset: str) -> Stage:
-    chosen = config.model_copy(update={"task": config.task.model_copy(update={"step": task.step})})
+    options = config.task.model_copy(update={"name": task.protocol.name, "step": task.step})
+    chosen = config.model_copy(update={"task": options})
     return Stage(chosen, data, task, dataset, run_folder(chosen, dataset))
 
 
@@ -125,7 +126,9 @@ def _extension(config: TrainConfig, place: Path) -> Stage:
     data = open_prepared(_data_root(config), config.dataset)
     require_same_bands(data, before)
     _require_new(config.add, data, before)
-    protocol = Protocol(info.protocol_name, (*info.groups[: info.step + 1], config.add), info.background)
+    groups = (*info.groups[: info.step + 1], config.add)
+    places = (*info.places[: info.step + 1], ()) if info.places else ()
+    protocol = Protocol(info.protocol_name, groups, info.background, places=places)
     task = options.model_copy(update={"name": info.protocol_name, "step": info.step + 1})
     filled = config.model_copy(update={"extend": before.folder, "in_channels": len(info.bands), "task": task})
     run = before.folder.parent if config.name is None else run_folder(filled, info.dataset)

@@ -7,9 +7,15 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from saticl.commands.overview import show_restricted, write_overview
+from saticl.commands.overview import show_labels, show_restricted, write_overview
 from saticl.commands.prepared import warn_of_drift, warn_of_resolution
-from saticl.commands.scored import require_same_validation, require_scorable, scored_folders, warn_of_unlabelled
+from saticl.commands.scored import (
+    require_same_validation,
+    require_scorable,
+    scored_folders,
+    scored_labels,
+    warn_of_unlabelled,
+)
 from saticl.config import TestConfig
 from saticl.display.console import console
 from saticl.display.figures import PanelRow, class_scores_figure, confusion_figure, display_image, panels_figure
@@ -74,8 +80,9 @@ def test(config: TestConfig) -> None:
     beside = None if joint is None else count(open_step(config, joint, folders, accelerator))
     if accelerator.is_main_process and config.restricted:
         show_restricted(tested)
+        show_labels(scored_labels(config, folders))
     if accelerator.is_main_process and whole:
-        write_overview(config, tested, beside, other)
+        write_overview(config, tested, scored_labels(config, folders), beside, other)
     leave_together(accelerator)
 
 
@@ -106,6 +113,7 @@ def test_step(scoring_of: Scoring) -> Tested:
     if scoring_of.predictor.accelerator.is_main_process:
         title = f"step {info.step}: {scoring_of.tiles}, full truth"
         console.print(score_table(tested.scores, info.task, title))
+        show_labels(scored_labels(config, scoring_of.on))
         if scoring_of.keeps:
             write_results(scoring_of, tested)
             if config.panels > 0:
@@ -128,7 +136,7 @@ def write_results(scoring_of: Scoring, tested: Tested) -> None:
     folder, split, predictor = scoring_of.finished.folder, scoring_of.config.split, scoring_of.predictor
     scores, matrix, figures = tested.scores, tested.matrix, folder / "figures"
     data = [str(on.root) for on in scoring_of.on]
-    write_scores(folder, split, scores, matrix, scoring_of.config.task.unseen, data)
+    write_scores(folder, split, scores, matrix, scored_labels(scoring_of.config, scoring_of.on), data)
     confusion_figure(matrix, scores.names, figures / f"confusion-{split}.png")
     class_scores_figure(scores, predictor.colours, predictor.task.new, figures / f"classes-{split}.png")
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from saticl.commands.assembly import build_step
 from saticl.commands.claim import claimed
+from saticl.commands.overview import show_labels
 from saticl.commands.plan import Plan, describe, make_plans, previous_info, warn_of_validation
 from saticl.commands.prepared import warn_of_drift, warn_of_resolution
 from saticl.commands.runs import already_finished
@@ -23,6 +24,7 @@ from saticl.files import write_atomically
 from saticl.inference import scoring
 from saticl.inference.predictor import Predictor
 from saticl.inference.scoring import ScoredTiles
+from saticl.labels import ScoredLabels
 from saticl.methods import find
 from saticl.metrics.scores import Scores, score, score_groups
 from saticl.runs.folder import METHOD_FILE, MODEL_FILE
@@ -96,7 +98,13 @@ def run_step(plan: Plan, info: StepInfo, step: Step) -> None:
         tracker.close(status)
     if accelerator.is_main_process:
         console.print(score_table(scores, task, f"step {task.step}: best epoch, validation tiles, full truth"))
+        show_labels(scored_labels(plan))
         console.print(f"[dim]{plan.folder}[/]")
+
+
+def scored_labels(plan: Plan) -> ScoredLabels:
+    """What the labels show when a step is scored at its end."""
+    return ScoredLabels(unlabelled=plan.config.unlabelled)
 
 
 def finish(plan: Plan, info: StepInfo, step: Step) -> Scores:
@@ -122,7 +130,7 @@ def finish(plan: Plan, info: StepInfo, step: Step) -> Scores:
     (matrix,) = scoring.count(predictor, [on])
     scores = score(matrix, info.task.names, score_groups(info.task.head_sizes))
     if accelerator.is_main_process:
-        write_scores(folder, "val", scores, matrix, data=[str(data.root)])
+        write_scores(folder, "val", scores, matrix, scored_labels(plan), [str(data.root)])
         curves_figure(step.journal.epochs(), folder / "figures" / "curves.png")
         state = step.method.export_state()
         if state:
@@ -147,11 +155,13 @@ def step_summary(plan: Plan) -> Table:
     tiles = f"{len(plan.training)} for training ({config.task.filter_mode}), {len(plan.validation)} for validation"
     rows = {
         "task": f"{task.protocol.name}, step {task.step} of {task.num_steps - 1}",
-        "new classes": ", ".join(task.new),
+        "new classes": ", ".join(task.new) or "-",
         "old classes": ", ".join(task.old) or "-",
+        **({"places": ", ".join(task.places)} if task.places else {}),
         "data": str(plan.data.root),
         "method": find(config.method).name + (" + rotation distillation" if config.rotates else ""),
         "tiles": tiles,
+        "labels": str(plan.labels),
         "folder": str(plan.folder),
     }
     table = Table.grid(padding=(0, 2))

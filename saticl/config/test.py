@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from saticl.labels import Unlabelled
+from saticl.labels import ScoredImages, Unlabelled, Unseen
 from saticl.options import (
     Count,
     FrozenOptions,
@@ -18,10 +18,15 @@ class TestTaskOptions(FrozenOptions):
     step: Annotated[int, Field(ge=0)] | Literal["all"] | None = Field(
         None, description="step to score (default: the last trained)"
     )
-    unseen: Literal["background", "ignore"] = Field(
+    unseen: Unseen = Field(
         "background",
         description="what pixels of classes that are not learned yet count as: background (as in PLOP) or nothing "
         "(as in MiB)",
+    )
+    images: ScoredImages = Field(
+        "all",
+        description="tiles that a step is scored on. all: every tile; seen: those that show a class that it has "
+        "learned (as in MiB and PLOP)",
     )
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from saticl.labels import OldLabels, Unlabelled
+from saticl.labels import Hidden, OldLabels, Unlabelled, Void
 from saticl.methods.options import (
     CILOptions,
     EWCOptions,
@@ -53,7 +53,18 @@ class TrainConfig(FrozenOptions):
     labels_of_old: OldLabels | None = Field(
         None,
         description="labels of classes that earlier steps have learned. use: learn from them too; ignore: these "
-        "pixels are background (default: use with --extend, else ignore, as in the published tasks)",
+        "pixels are what --hidden says (default: use with --extend and --task.filter-mode sequential, else ignore, as "
+        "in the published tasks)",
+    )
+    hidden: Hidden = Field(
+        "background",
+        description="pixels of classes that the step may not see, of earlier and later steps. background: they show "
+        "none of the new classes; ignore: no loss sees them (as in CIL)",
+    )
+    void: Void = Field(
+        "ignore",
+        description="pixels with label 255, also those without data. ignore: no loss sees them (as in PLOP); "
+        "background: they show none of the new classes (as in MiB)",
     )
     unlabelled: Unlabelled = Field(
         "background",

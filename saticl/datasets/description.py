@@ -76,6 +76,7 @@ class ProtocolPart(Part):
 
     steps: tuple[tuple[str, ...], ...]
     background: str | None = None
+    places: tuple[tuple[str, ...], ...] = ()
 
     def background_on(self, dataset: str | None) -> str | None:
         """The background of this order in a dataset with that one."""
@@ -222,7 +223,8 @@ class Description(Part):
     def learning_orders(self) -> tuple[Protocol, ...]:
         """The protocols, `offline` first."""
         own = (
-            Protocol(name, part.steps, part.background_on(self.background)) for name, part in self.protocols.items()
+            Protocol(name, part.steps, part.background_on(self.background), places=part.places)
+            for name, part in self.protocols.items()
         )
         return offline(tuple(self.classes), self.background), *own
 

@@ -160,7 +160,8 @@ def validate(episode: Episode, progress: Progress) -> Validation:
     )
     scores = score(matrix, step.task.names, score_groups(step.task.head_sizes))
     miou, f1, new_miou = scores.value("all.iou"), scores.value("all.f1"), scores.value("new.iou")
-    monitor = step.options.monitor if math.isfinite(new_miou) else "last"
+    compared = new_miou if step.task.new else miou
+    monitor = step.options.monitor if math.isfinite(compared) else "last"
     improved = progress.observe({"miou": miou, "f1": f1, "last": float(progress.epoch)}[monitor])
     if monitor == "last":
         progress.stalled = 0

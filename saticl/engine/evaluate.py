@@ -116,6 +116,8 @@ class Restricted:
         """Count logits [B, K, H, W] against labels [B, H, W]."""
         truth = target.long()
         for group, count in zip(self.groups, self.counts, strict=True):
+            if not group:  # the step brought no class
+                continue
             count.update(logits[:, group.start : group.stop].argmax(1), truth - group.start)
 
 

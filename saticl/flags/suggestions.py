@@ -38,15 +38,26 @@ def datasets(_: typer.Context) -> Sequence[str]:
     return [adapter.name for adapter in DATASETS if adapter is not Folder]
 
 
+def with_orders(ctx: typer.Context) -> Sequence[str]:
+    """The datasets whose learning orders are known: the built-in ones, and others of which some are published."""
+    from saticl.protocols import PUBLISHED
+
+    return list(dict.fromkeys((*datasets(ctx), *PUBLISHED)))
+
+
 def tasks(ctx: typer.Context) -> Sequence[str]:
-    """The tasks of the prepared folder, or the published ones while no such folder was typed."""
-    from saticl.protocols import ISPRS
+    """The tasks of the prepared folder, or the published ones while no such folder was typed, aliases included."""
+    from saticl.protocols import PUBLISHED
     from saticl.tiles.manifest import Manifest
 
     try:
-        return list(dict.fromkeys(("offline", *Manifest.load(Path(str(ctx.params["data_root"]))).protocols)))
+        known = Manifest.load(Path(str(ctx.params.get("data_root")))).protocols
+        return list(dict.fromkeys(("offline", *known, *(name for entry in known.values() for name in entry.aliases))))
     except SaticlError:
-        return [protocol.name for protocol in ISPRS]
+        asked = ctx.params.get("dataset")
+        of = PUBLISHED.values() if asked not in PUBLISHED else [PUBLISHED[str(asked)]]
+        found = [protocol for group in of for protocol in group]
+        return list(dict.fromkeys(name for protocol in found for name in (protocol.name, *protocol.aliases)))
 
 
 BY_OPTION: dict[str, Names] = {"method": methods, "dataset": datasets, "task.name": tasks}

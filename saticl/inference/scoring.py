@@ -1,7 +1,7 @@
 """Scores and maps of a trained step on prepared tiles: for the end of `train` and for `test`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from saticl.engine.evaluate import Restricted, total
 from saticl.inference.predictor import Predictor
-from saticl.labels import Unlabelled
+from saticl.labels import ScoredImages, Unlabelled, Unseen
 from saticl.metrics.confusion import Confusion
 from saticl.metrics.labelled import Counts, add_counts, judged, where_labelled
-from saticl.runs.scores import Unseen
 from saticl.tasks import Task
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import Tile
@@ -35,6 +34,8 @@ class ScoredTiles:
     """What pixels count as where no class was drawn."""
     batch_size: int
     num_workers: int
+    images: ScoredImages = "all"
+    """Which of the tiles are counted."""
 
     def image(self, tile: Tile) -> Path:
         """The file of a tile's image."""
@@ -43,6 +44,14 @@ class ScoredTiles:
     def task(self, by: Predictor) -> Task:
         """What a step has learned, seen through the labels of this folder."""
         return by.task.among(self.manifest.class_names)
+
+    def counted(self, by: Predictor) -> "ScoredTiles":
+        """The tiles that a step is scored on: all, or those that show a class that it has learned."""
+        if self.images == "all":
+            return self
+        names = self.manifest.class_names
+        labels = [names.index(name) for name in by.task.seen if name in names]
+        return replace(self, tiles=[tile for tile in self.tiles if any(tile.counts[label] for label in labels)])
 
     def loader(self, by: Predictor, owned: bool, rank: int = 0, world: int = 1) -> EvaluationLoader:
         """This rank's tiles with the labels of all classes seen so far; `owned`: of every pixel of a scene once."""
@@ -57,7 +66,7 @@ def count(predictor: Predictor, folders: Sequence[ScoredTiles], groups: Sequence
     The first is the confusion matrix, rows truth (`where_labelled` says what a folder that does not label all classes
     gives), those behind it are of each group of output indices among themselves (`Restricted`).
     """
-    counted = [_count(predictor, on, groups) for on in folders]
+    counted = [_count(predictor, on.counted(predictor), groups) for on in folders]
     return [add_counts(matrices) for matrices in zip(*counted, strict=True)]
 
 

@@ -12,6 +12,9 @@ which most methods leave as it is: composed of the two halves that a method desc
 
 They are separate because rotation distillation (`rotation.py`) lets the labels also see the turned image.
 
+A step may bring other places and no new class. Then there is no new head, `target` names all known classes, and its
+background is none of them: the criterion merges nothing (`with_all_labels`), and nobody looks for old classes there.
+
 The life of a step, in order; all but `terms` do nothing unless a method says otherwise:
 
     import_state      what the previous step left

@@ -39,5 +39,7 @@ class CIL(Method):
         return {"kd": self.kd.decoder_factor * loss}
 
     def new_only(self, target: Labels) -> Labels:
-        """Labels without background."""
+        """Labels without background; where no class is new, background hides nothing and stays."""
+        if not self.task.new:
+            return target
         return target.masked_fill(target == BACKGROUND, IGNORE)

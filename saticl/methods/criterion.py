@@ -29,6 +29,15 @@ def build_criterion(options: CEOptions, weight: Tensor | None = None) -> Criteri
             return partial(cross_entropy, weight=weight)
 
 
+def with_all_labels(criterion: Criterion) -> Criterion:
+    """The loss for a step without new classes: labels name all known classes, and background hides none of them."""
+
+    def of(logits: Logits, target: Labels, num_old: int = 1) -> Scalar:
+        return criterion(logits, target)
+
+    return of
+
+
 def with_old_labels(criterion: Criterion, weight: Tensor | None = None) -> Criterion:
     """The loss for labels in which some old classes are named.
 
@@ -71,6 +80,8 @@ def balanced_weights(tiles: Sequence[Tile], task: Task, table: Table) -> Tensor:
             pixels[table[label]] += sum(tile.counts[label] for tile in tiles)
     if table[UNLABELLED] != IGNORE:
         pixels[table[UNLABELLED]] += sum(tile.unlabelled for tile in tiles)
+    if table[IGNORE] != IGNORE:
+        pixels[table[IGNORE]] += sum(tile.ignored for tile in tiles)
     present = pixels > 0
     weights = np.ones(task.num_seen)
     weights[present] = pixels[present] ** -0.5

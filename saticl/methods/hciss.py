@@ -28,7 +28,9 @@ class HCISS(Method):
     options: HCISSOptions
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
-        """CE(z, ỹ)."""
+        """CE(z, ỹ); ỹ = y where no class is new."""
+        if not self.task.new:
+            return super().supervision(new, old_logits, target)
         probability, said = old_logits.float().softmax(1).max(1)
         confident = (probability > self.options.confidence) | (said == BACKGROUND)
         return {"ce": self.criterion(new.logits, old_labels(target, old_logits, confident))}

@@ -11,7 +11,8 @@ A. Douillard, Y. Chen, A. Dapogny, M. Cord: PLOP: Learning without Forgetting fo
     L_pod = sqrt(|seen| / |new|) · mean over maps of factor · ‖Φ(a) - Φ(a_old)‖      `local_pod_distance`
 
 Maps: the encoder's last four, the decoder's, and the small logits with background and new classes as one. New classes
-start from the background's classifier (MiB). Step 0 is plain cross entropy.
+start from the background's classifier (MiB). Step 0 is plain cross entropy. Where a step brings no new class, ỹ = y,
+ν = 1, and sqrt(|seen| / |new|) is 1.
 
 Deviation: maps are taken after their activation. Deviation, as in the authors' code: the norm is not squared.
 Deviation from that code: images without background have ν = 1 (published first NaN, then 0); the median is that of all
@@ -58,7 +59,7 @@ class PLOP(Method):
     @torch.no_grad()
     def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
         """τ, from one pass over the training tiles."""
-        if teacher is None:
+        if teacher is None or not self.task.new:
             return
         num_old, num_bins = self.task.num_old, self.num_bins
         counts = torch.zeros(num_old * num_bins, dtype=torch.int64, device=self.thresholds.device)
@@ -73,6 +74,8 @@ class PLOP(Method):
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
         """ν CE(z, ỹ), per image, averaged over the pixels that have a label before or after."""
+        if not self.task.new:
+            return super().supervision(new, old_logits, target)
         uncertainty, said = self.uncertainty(old_logits), old_logits.argmax(1)
         confident = uncertainty < self.thresholds[said]
         labels = old_labels(target, old_logits, confident)
@@ -95,7 +98,8 @@ class PLOP(Method):
         maps = [*zip(old.stages[-STAGES:], new.stages[-STAGES:], strict=True), (old.pixels, new.pixels)]
         distances = [options.features_factor * local_pod_distance(*pair) for pair in maps]
         distances.append(options.logits_factor * local_pod_distance(old.coarse, self.merged(new.coarse)))
-        return math.sqrt(self.task.num_seen / self.task.num_new) * torch.stack(distances).mean()
+        growth = self.task.num_seen / self.task.num_new if self.task.new else 1
+        return math.sqrt(growth) * torch.stack(distances).mean()
 
     def uncertainty(self, old_logits: Logits) -> Tensor:
         """U [B, H, W]."""

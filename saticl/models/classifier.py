@@ -19,7 +19,8 @@ class Classifier(nn.Module):
     Args:
         options: dropout, and how new heads start.
         width: channels of the pixels.
-        head_sizes: outputs of each head: 1 + the classes of step 0, then the new classes of each later step.
+        head_sizes: outputs of each head: 1 + the classes of step 0, then the new classes of each later step; a step
+            without new classes, 0, has no head.
         kernel: odd side of the heads' kernels; beyond the border pixels are 0.
     """
 
@@ -27,7 +28,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.balanced = options.init_balanced
         self.dropout = nn.Dropout2d(options.dropout) if options.dropout2d else nn.Dropout(options.dropout)
-        self.heads = nn.ModuleList(nn.Conv2d(width, size, kernel, padding=kernel // 2) for size in head_sizes)
+        self.heads = nn.ModuleList(nn.Conv2d(width, size, kernel, padding=kernel // 2) for size in head_sizes if size)
 
     @property
     def num_classes(self) -> int:
@@ -40,13 +41,15 @@ class Classifier(nn.Module):
         return torch.cat([head(pixels) for head in self.heads], dim=1)
 
     def grow(self, num_new: int) -> None:
-        """Append the head of a new step, on the device and in the precision of the others.
+        """Append the head of a new step, on the device and in the precision of the others; none for 0 new classes.
 
         With `options.init_balanced` it starts from the background (MiB, arXiv:2002.00718, eq. 10): its weights and
         bias are copies of the background's, row 0 of head 0, and the biases of the background and of the new classes
         are lowered by log(num_new + 1). So what was the background's probability is shared equally by it and the new
         classes, and no other class notices.
         """
+        if num_new == 0:
+            return
         first = _conv(self.heads[0])
         width, kernel, weight = first.in_channels, first.weight.shape[-1], first.weight
         head = nn.Conv2d(width, num_new, kernel, padding=kernel // 2, device=weight.device, dtype=weight.dtype)

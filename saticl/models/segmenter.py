@@ -26,7 +26,7 @@ class Segmenter(nn.Module):
     Args:
         options: what to build.
         in_channels: bands of the images.
-        head_sizes: outputs of each head: 1 + the classes of step 0, then the new classes of each later step.
+        head_sizes: outputs of each head: 1 + the classes of step 0, then the new classes of each later step, if any.
         image_size: side of the images in pixels, for encoders that want to know (vision transformers).
 
     Raises:

@@ -1,5 +1,26 @@
 """The published learning orders of the datasets, as data, in class names: one file per dataset."""
 
-from saticl.protocols.isprs import ISPRS, ISPRS_CLASSES
+from collections.abc import Mapping
 
-__all__ = ["ISPRS", "ISPRS_CLASSES"]
+from saticl.protocols.ade20k import ADE20K
+from saticl.protocols.cityscapes import CITYSCAPES
+from saticl.protocols.deepglobe import DEEPGLOBE
+from saticl.protocols.isaid import ISAID
+from saticl.protocols.isprs import ISPRS, ISPRS_CLASSES
+from saticl.protocols.loveda import LOVEDA
+from saticl.protocols.voc import VOC
+from saticl.tasks import Protocol
+
+PUBLISHED: Mapping[str, tuple[Protocol, ...]] = {
+    "potsdam": ISPRS,
+    "vaihingen": ISPRS,
+    "isaid": ISAID,
+    "deepglobe": DEEPGLOBE,
+    "loveda": LOVEDA,
+    "voc": VOC,
+    "ade20k": ADE20K,
+    "cityscapes": CITYSCAPES,
+}
+"""By the name of the dataset."""
+
+__all__ = ["ISPRS", "ISPRS_CLASSES", "PUBLISHED"]

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from saticl.errors import InvalidRecord
 from saticl.files import write_json
+from saticl.labels import BY_DEFAULT, ScoredImages, ScoredLabels, Unlabelled, Unseen
 from saticl.metrics.scores import Scores
 from saticl.runs.records import Number, Record, read_record
 
 SCORES_FILE, CONFUSION_FILE = "scores.json", "confusion.json"
 
 ScoredSplit = Literal["val", "test"]
-Unseen = Literal["background", "ignore"]
 
 
 class ClassRow(Record):
@@ -43,6 +43,10 @@ class SplitScores(Record):
 
     unseen: Unseen
     """What pixels of classes not learned yet counted as."""
+    unlabelled: Unlabelled | None = None
+    """What pixels counted as where no class was drawn; None: it differs between the folders, or was not recorded."""
+    images: ScoredImages = "all"
+    """Which tiles were scored."""
     data: tuple[str, ...] = ()
     """The prepared folders that were scored together; empty: that of the run."""
     accuracy: Number
@@ -88,7 +92,7 @@ def write_scores(
     split: ScoredSplit,
     scores: Scores,
     matrix: NDArray[np.int64],
-    unseen: Unseen = "background",
+    labels: ScoredLabels = BY_DEFAULT,
     data: Sequence[str] = (),
 ) -> None:
     """Put the scores of one split and its matrix (rows truth) into the two files; other splits stay.
@@ -96,8 +100,8 @@ def write_scores(
     Raises:
         InvalidRecord: a file is there and cannot be read.
     """
-    new = SplitScores.model_validate({"unseen": unseen, "data": data, **scores.to_dict()})
-    counts = SplitConfusion(unseen=unseen, names=scores.names, matrix=tuple(map(tuple, matrix.tolist())))
+    new = SplitScores.model_validate({**labels._asdict(), "data": data, **scores.to_dict()})
+    counts = SplitConfusion(unseen=labels.unseen, names=scores.names, matrix=tuple(map(tuple, matrix.tolist())))
     _put(folder / SCORES_FILE, ScoresFile, split, new)
     _put(folder / CONFUSION_FILE, ConfusionFile, split, counts)
 

@@ -32,6 +32,8 @@ class StepInfo(FrozenOptions):
     """By dataset label, as `classes`."""
     protocol_name: str
     groups: tuple[tuple[str, ...], ...]
+    places: tuple[tuple[str, ...], ...] = ()
+    """The groups of scenes that each step may use, as of `Protocol`."""
     background: str | None
     step: int
     method: str
@@ -50,7 +52,8 @@ class StepInfo(FrozenOptions):
     @property
     def task(self) -> Task:
         """The protocol at the step this checkpoint finished."""
-        return Task(self.classes, Protocol(self.protocol_name, self.groups, self.background), self.step)
+        protocol = Protocol(self.protocol_name, self.groups, self.background, places=self.places)
+        return Task(self.classes, protocol, self.step)
 
     @property
     def output_colours(self) -> list[Colour]:

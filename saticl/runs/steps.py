@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from saticl.labels import ScoredImages, ScoredLabels, Unlabelled, Unseen
 from saticl.metrics.incremental import AgainstJoint, group_means, mean, over_steps, true_iou
 from saticl.metrics.scores import is_partial
 from saticl.runs.joint import compare
 from saticl.runs.records import Number, Record, read_record, write_record
-from saticl.runs.scores import ScoredSplit, Unseen
+from saticl.runs.scores import ScoredSplit
 from saticl.runs.tested import Tested
 from saticl.tasks import Task
 
@@ -37,6 +38,9 @@ class StepsRecord(Record):
     format: Literal[1] = 1
     split: ScoredSplit
     unseen: Unseen
+    unlabelled: Unlabelled | None = None
+    """What pixels counted as where no class was drawn; None: it differs between the folders, or was not recorded."""
+    images: ScoredImages = "all"
     steps: tuple[int, ...]
     """The steps that were scored: the columns."""
     groups: tuple[str, ...]
@@ -78,7 +82,11 @@ def is_whole(tested: Sequence[Tested]) -> bool:
 
 
 def summarize(
-    tested: Sequence[Tested], split: ScoredSplit, unseen: Unseen, joint: Tested | None = None, restricted: bool = False
+    tested: Sequence[Tested],
+    split: ScoredSplit,
+    labels: ScoredLabels,
+    joint: Tested | None = None,
+    restricted: bool = False,
 ) -> StepsRecord:
     """The record of steps in order, beside a joint run if there is one; that is left out where a step is missing.
 
@@ -92,7 +100,9 @@ def summarize(
     beside = compare(run, last, joint) if run is not None and joint is not None else None
     return StepsRecord(
         split=split,
-        unseen=unseen,
+        unseen=labels.unseen,
+        unlabelled=labels.unlabelled,
+        images=labels.images,
         steps=tuple(one.step for one in tested),
         groups=(*step_labels(last.task), "all"),
         miou=_groups_by_step(tested),
@@ -118,8 +128,9 @@ def further_columns(record: StepsRecord) -> dict[str, list[float]]:
 
 
 def step_labels(task: Task) -> list[str]:
-    """A name for the classes of every step of the protocol."""
-    return [f"{step}: {', '.join(names)}" for step, names in enumerate(task.protocol.groups)]
+    """A name for the classes of every step of the protocol, or for its places where it brings no class."""
+    order = task.protocol
+    return [f"{step}: {', '.join(names or order.places[step])}" for step, names in enumerate(order.groups)]
 
 
 def restricted_by_step(tested: Sequence[Tested]) -> tuple[tuple[float, ...], ...]:

@@ -46,6 +46,9 @@ class ProtocolEntry(Entry):
 
     steps: list[list[str]]
     background: str | None = None
+    places: list[list[str]] = []
+    """The groups of scenes whose tiles each step may use; empty: all."""
+    aliases: list[str] = []
 
 
 class Statistics(Entry):

@@ -17,7 +17,7 @@ Shares = NDArray[np.float64]
 
 
 def balanced_shares(tiles: Sequence[Tile], task: Task, replayed: int = 0) -> Shares:
-    """Shares of the tiles of a step, in which every new class that occurs has the same weight.
+    """Shares of the tiles of a step, in which every new class that occurs (or known one, if none is new) weighs alike.
 
     A class divides its part among its tiles by the square root of their pixels of it: four times the pixels, twice as
     often. A tile with several new classes adds its parts up; one without any (they are never selected) gets nothing.
@@ -30,7 +30,7 @@ def balanced_shares(tiles: Sequence[Tile], task: Task, replayed: int = 0) -> Sha
     Raises:
         ValueError: no tile shows a new class, so there is nothing to divide by.
     """
-    labels = [task.classes.index(name) for name in task.new]
+    labels = [task.classes.index(name) for name in task.taught if name in task.classes]
     pixels = np.array([[tile.counts[label] for label in labels] for tile in tiles], np.float64)
     roots = np.sqrt(pixels[:, pixels.any(axis=0)])
     if not roots.size:

@@ -1,82 +1,133 @@
 """Which tiles a step trains on: pure functions of the index, the task and a seed. No image is opened.
 
-The modes are those of the field: `overlap` keeps what holds a new class, `disjoint` (also called `noov`) only if
-no future class is on it, and `split` deals every tile to one class for the whole protocol, as MiB-CD does.
+The modes are those of the field. `overlap` keeps what holds a new class. `disjoint` (also called `noov`) does so only
+if no future class is on it, so that a tile belongs to the step that brings the last of its classes; `sequential` takes
+the same tiles, and the labels of old classes stay. `split` and `balanced` deal every tile to one class, and so to one
+step, for the whole protocol: `split` to the class with the fewest tiles so far, as MiB-CD does; `balanced` to the
+class with the smallest share of its own tiles so far, which is how we read the partition of ADE20K that MiB published
+as lists; the lists themselves are not repeated.
+
+Tiles that show no class of the protocol are never used. A step whose protocol names places takes tiles of these groups
+only; where it brings no class, all known classes stand in for new ones.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 
 from saticl.errors import EmptySelection
+from saticl.options import FilterMode
 from saticl.tasks import Task
 from saticl.tiles.index import Tile
 from saticl.tiles.validation import split_validation
 
-__all__ = ["Mode", "classes_without_pixels", "deal", "select", "split_validation"]
+__all__ = ["Dealt", "classes_without_pixels", "deal", "select", "split_validation"]
 
-Mode = Literal["overlap", "disjoint", "noov", "split"]
+LATER = ("disjoint", "noov", "sequential")
+"""Modes that refuse tiles with classes of later steps."""
+
+DEALING = ("split", "balanced")
+"""Modes that give every tile to one step."""
 
 
-def select(tiles: Iterable[Tile], task: Task, mode: Mode, seed: int) -> list[Tile]:
+class Dealt(NamedTuple):
+    """To whom a tile is dealt."""
+
+    step: int
+    name: str
+    """A class that the step teaches."""
+
+
+def select(tiles: Iterable[Tile], task: Task, mode: FilterMode, seed: int) -> list[Tile]:
     """Training tiles of the task's step, ordered by id whatever the order of the index.
 
     Raises:
         EmptySelection: no tile is left for this step.
     """
     ordered = sorted(tiles, key=lambda tile: tile.id)
-    if mode == "split":
-        dealt = deal(ordered, task, seed)
-        selected = [tile for tile in ordered if dealt.get(tile.id) in task.new]
+    placed = [tile for tile in ordered if is_placed(tile, task)]
+    taught, later = _labels(task, task.taught), _labels(task, task.future)
+    if mode in DEALING:
+        dealt = deal(ordered, task, seed, mode)
+        selected = [tile for tile in placed if tile.id in dealt and dealt[tile.id].step == task.step]
     else:
-        selected = [tile for tile in ordered if _holds(tile, task, task.new)]
-        if mode in ("disjoint", "noov"):
-            selected = [tile for tile in selected if not _holds(tile, task, task.future)]
+        selected = [tile for tile in placed if _holds(tile, taught)]
+        if mode in LATER:
+            selected = [tile for tile in selected if not _holds(tile, later)]
     if not selected:
-        raise EmptySelection(_nothing_left(ordered, task, mode))
+        raise EmptySelection(_nothing_left(ordered, placed, task, mode))
     return selected
 
 
-def deal(tiles: Iterable[Tile], task: Task, seed: int) -> dict[str, str]:
-    """The class that each tile (by id) is dealt to: the one on it that has the fewest tiles so far.
+def deal(tiles: Iterable[Tile], task: Task, seed: int, mode: FilterMode = "split") -> dict[str, Dealt]:
+    """The step and the class that each tile (by id) is dealt to: one on it that has had the least so far.
 
-    Tiles come in an order drawn from the seed; equal counts go to the class learned first. All classes of the protocol
-    take part, so the result is the same at every step. Tiles without any of them are left out.
+    The least is the fewest tiles with `split`, the smallest share of all tiles that hold it with `balanced`, and then
+    the rarest class. Tiles come in an order drawn from the seed; equal counts go to the class learned first. All steps
+    that may use a tile take part, so the result is the same at every step. Tiles without any class are left out.
     """
     ordered = sorted(tiles, key=lambda tile: tile.id)
-    shuffled = np.random.default_rng(seed).permutation(len(ordered))
-    dealt: dict[str, str] = {}
-    sizes: Counter[str] = Counter()
-    for tile in (ordered[index] for index in shuffled):
-        present = [name for name in task.protocol.foreground if _holds(tile, task, (name,))]
-        if present:
-            poorest = min(present, key=sizes.__getitem__)
+    steps = [task.at(step) for step in range(task.num_steps)]
+    taught = [(one, [(Dealt(one.step, name), _labels(one, (name,))) for name in one.taught]) for one in steps]
+
+    def offered(tile: Tile) -> list[Dealt]:
+        return [
+            offer for one, classes in taught if is_placed(tile, one) for offer, label in classes if _holds(tile, label)
+        ]
+
+    offers = {tile.id: offered(tile) for tile in ordered}
+    held = Counter(offer for of_tile in offers.values() for offer in of_tile)
+    dealt: dict[str, Dealt] = {}
+    sizes: Counter[Dealt] = Counter()
+
+    def had(offer: Dealt) -> tuple[float, int]:
+        return (sizes[offer] / held[offer], held[offer]) if mode == "balanced" else (sizes[offer], 0)
+
+    for tile in (ordered[index] for index in np.random.default_rng(seed).permutation(len(ordered))):
+        if offers[tile.id]:
+            poorest = min(offers[tile.id], key=had)
             dealt[tile.id] = poorest
             sizes[poorest] += 1
     return dealt
 
 
-def classes_without_pixels(tiles: Iterable[Tile], task: Task) -> tuple[str, ...]:
+def is_placed(tile: Tile, task: Task) -> bool:
+    """Whether the tile lies where this step may take tiles from."""
+    return not task.places or tile.group in task.places
+
+
+def classes_without_pixels(tiles: Sequence[Tile], task: Task) -> tuple[str, ...]:
     """New classes of this step of which these tiles hold no pixel: nothing could be learned about them."""
-    held = {name for tile in tiles for name in task.new if _holds(tile, task, (name,))}
-    return tuple(name for name in task.new if name not in held)
+    return tuple(name for name in task.new if not any(_holds(tile, _labels(task, (name,))) for tile in tiles))
 
 
-def _holds(tile: Tile, task: Task, names: Sequence[str]) -> bool:
-    return any(tile.counts[task.classes.index(name)] for name in names if name in task.classes)
+def _labels(task: Task, names: Sequence[str]) -> list[int]:
+    """The labels of these classes, where the folder has any."""
+    return [task.classes.index(name) for name in names if name in task.classes]
 
 
-def _nothing_left(tiles: Sequence[Tile], task: Task, mode: Mode) -> str:
+def _holds(tile: Tile, labels: Sequence[int]) -> bool:
+    return any(tile.counts[label] for label in labels)
+
+
+def _nothing_left(tiles: Sequence[Tile], placed: Sequence[Tile], task: Task, mode: FilterMode) -> str:
     """Why a selection is empty, and what helps."""
-    which = f"step {task.step} of the task {task.protocol.name!r} ({', '.join(task.new)})"
-    if not any(_holds(tile, task, task.new) for tile in tiles):
+    which = f"step {task.step} of the task {task.protocol.name!r} ({', '.join(task.new or task.places)})"
+    if not placed:
         return (
-            f"None of the {len(tiles)} training tiles holds a class of {which}: prepare more scenes, choose a task "
-            "without this class, or choose another --seed, which keeps other scenes for validation."
+            f"None of the {len(tiles)} training tiles lies in {', '.join(task.places)}, the places of {which}: "
+            "prepare scenes of these groups, or choose another task. If they are scenes for validation or testing, "
+            "add --task.splits merged."
         )
-    reason = "was given to another class" if mode == "split" else "also holds a class that is learned later"
+    if not any(_holds(tile, _labels(task, task.taught)) for tile in placed):
+        where = f" in {', '.join(task.places)}" if task.places else ""
+        return (
+            f"None of the {len(placed)} training tiles{where} holds a class of {which}: prepare more scenes, choose a "
+            "task without this class, or choose another --seed, which keeps other scenes for validation."
+        )
+    reason = "was given to another class" if mode in DEALING else "also holds a class that is learned later"
     return (
         f"No training tile is left for {which} with --task.filter-mode {mode}: every tile that holds it {reason}. "
         "Try --task.filter-mode overlap, smaller tiles, or more scenes."

@@ -1,10 +1,13 @@
 """Which training tiles are kept for validation, without leaking: no pixel is ever in both parts.
 
 Whole groups of scenes are kept where there are several, else whole scenes, else one end of the only scene; then the
-training tiles that reach into that end are dropped.
+training tiles that reach into that end are dropped. Where a learning order names places, every group keeps some of its
+own scenes instead, because every place is to be learned.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -40,6 +43,48 @@ def split_validation(tiles: Sequence[Tile], val_size: float, seed: int) -> Parts
         f"The only training scene, {training[0].scene}, has too few tiles ({len(training)}) to keep some for "
         "validation: prepare more scenes, or smaller tiles with less --overlap."
     )
+
+
+def split_by_place(tiles: Sequence[Tile], places: Sequence[str], val_size: float, seed: int) -> Parts:
+    """Part the tiles of these groups (none named: of all) into (training, validation), both ordered by id.
+
+    Of every group about `val_size` of the scenes is kept, or one end of its only scene; a group that is too small for
+    this is for training. What a group keeps does not depend on the other groups, so steps that share a place agree.
+    Validation scenes that the dataset names itself are followed, wherever they lie. Training may be empty.
+
+    Raises:
+        EmptySelection: there is something to train on, but too little to keep some of it for validation.
+    """
+    ordered = sorted((tile for tile in tiles if tile.split != "test"), key=lambda tile: tile.id)
+    own = [tile for tile in ordered if tile.split == "train" and (not places or tile.group in places)]
+    named = [tile for tile in ordered if tile.split == "val"]
+    if named or not own:
+        return own, named
+    groups = [[tile for tile in own if tile.group == name] for name in sorted({tile.group for tile in own})]
+    parts = [_within(group, val_size, seed) for group in groups]
+    training, validation = (sorted(chain(*one), key=_id) for one in zip(*parts, strict=True))
+    if not validation:
+        raise EmptySelection(
+            f"{', '.join(places) or 'The prepared folder'} has too few tiles ({len(own)}) to keep some for "
+            "validation: prepare more scenes."
+        )
+    return training, validation
+
+
+def merged(tiles: Sequence[Tile]) -> list[Tile]:
+    """The same tiles, all of them for training: `split_by_place` then keeps some of every group."""
+    return [replace(tile, split="train") for tile in tiles]
+
+
+def _within(tiles: list[Tile], val_size: float, seed: int) -> Parts:
+    """Part the tiles of one group; nothing is kept where it cannot be divided."""
+    if len({tile.scene for tile in tiles}) > 1:
+        return _by_unit(tiles, _scene, val_size, seed)
+    return next(_blocks(tiles, val_size, seed), (tiles, []))
+
+
+def _id(tile: Tile) -> str:
+    return tile.id
 
 
 def _group(tile: Tile) -> str:

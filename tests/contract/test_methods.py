@@ -15,7 +15,7 @@ from saticl.errors import InvalidCheckpoint
 from saticl.labels import IGNORE
 from saticl.methods import METHODS, MethodSpec, find, load
 from saticl.methods.base import Method
-from saticl.methods.criterion import build_criterion
+from saticl.methods.criterion import build_criterion, with_all_labels
 from saticl.methods.rotation import Rotated
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
@@ -71,7 +71,7 @@ def networks(task: Task = TASK) -> tuple[ToySegmenter, ToySegmenter | None]:
     student = ToySegmenter(task.head_sizes)
     if task.step == 0:
         return student, None
-    teacher = ToySegmenter(task.head_sizes[:-1])
+    teacher = ToySegmenter(task.at(task.step - 1).head_sizes)
     return student, teacher.requires_grad_(False).eval()
 
 
@@ -236,3 +236,48 @@ def test_the_first_step_is_plain_training_for_every_method_with_a_softmax(name: 
         curves.append([iterate(method, student, None, batch) for _ in range(5)])
 
     assert curves[0] == curves[1]
+
+
+MOVING = Task(("a", "b"), Protocol("moving", (("a", "b"), (), ()), places=(("x",), ("y",), ("z",))), 1)
+"""All classes are known at step 0; later steps bring places."""
+
+
+def moved(spec: MethodSpec, step: int = 1) -> Method:
+    """A method at a step without new classes, with the criterion that such a step gets."""
+    method = prepared(spec, MOVING.at(step))
+    method.criterion = with_all_labels(method.criterion)
+    return method
+
+
+def all_labels() -> Tensor:
+    torch.manual_seed(2)
+    labels = torch.tensor([0, 1, 2, IGNORE])
+    return labels[torch.randint(len(labels), (2, 16, 16))]
+
+
+@every_method
+@every_rotation
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_step_without_new_classes_is_learned_by_the_head_that_is_there(
+    spec: MethodSpec, aug: AugOptions, step: int
+) -> None:
+    terms, student = terms_of(moved(spec, step), aug, batch_of(all_labels()), MOVING.at(step))
+    torch.stack(list(terms.values())).sum().backward()
+
+    assert all(term.ndim == 0 and term.isfinite() for term in terms.values())
+    assert len(student.heads) == 1
+    assert (student.heads[0].weight.grad.abs().sum((1, 2, 3)) > 0).all()
+
+
+@every_method
+def test_where_no_class_is_new_every_label_counts_as_it_is(spec: MethodSpec) -> None:
+    """No background pixel is given to an old class, and no old class is merged into the background."""
+    first, method = prepared(spec, MOVING.at(0)), moved(spec)
+    student, teacher = networks(MOVING)
+    batch = batch_of(all_labels())
+    method.begin(student, teacher, [batch])
+
+    later = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))
+    alone = first.terms(batch, student, None, torch.Generator().manual_seed(3))
+
+    assert later["ce"].item() == pytest.approx(alone["ce"].item(), rel=1e-6)

@@ -18,7 +18,7 @@ COSTS = set(Costs.model_fields)
 SUMMARY = {**RUN.summary, **against_joint(RUN, [0.5] * 3, (2, 1)).summary}
 OTHERS = {
     "test", "accuracy", "offline", "summary", "classes", "restricted", "forgetting", "joint", "_with_background",
-    "format", "unseen", "costs",
+    "format", "unseen", "unlabelled", "images", "costs",
 }  # fmt: skip
 """Names that are no score: a command, a task, parts of a file."""
 

@@ -357,11 +357,16 @@ def test_the_shell_completes_options_and_choices() -> None:
     assert complete("train", "--plop.fea") == ["--plop.features-factor"]
 
 
+RANDOM = "bcdefghijklmnopqrstuvw"
+
+
 def test_the_shell_completes_names_of_methods_datasets_and_tasks(tiny_tiles: Path) -> None:
     assert complete("train", "--method", "l") == ["lwf", "lwf-mc", "lgkd"]
     assert complete("prepare", "--dataset", "") == ["potsdam", "vaihingen"]
-    assert complete("list", "tasks", "--dataset", "v") == ["vaihingen"]
-    assert complete("train", "--task.name", "") == ["offline", "222a", "321", "6s", "4-1", "3-1s", "2-1s", "1s"]
+    assert complete("list", "tasks", "--dataset", "v") == ["vaihingen", "voc"]
+    assert complete("list", "tasks", "--dataset", "voc", "15-5") == ["15-5", "15-5s", *(f"15-5s_{c}" for c in RANDOM)]
+    assert complete("train", "--task.name", "22") == ["222a"]
+    assert complete("train", "--dataset", "ade20k", "--task.name", "50") == ["50", "50-50", "50-20", "50b", "50c"]
     assert complete("train", "--data-root", "/nowhere", "--task.name", "6") == ["6s"]
     assert complete("train", "--data-root", str(tiny_tiles), "--task.name", "3") == ["321", "3-1s"]
 
@@ -466,6 +471,26 @@ def test_datasets_are_listed_with_their_tasks() -> None:
     assert "6s" in records["potsdam"]["tasks"]
     assert records["folder"]["tasks"] == []
     assert "impervious" in invoke("list", "datasets")[1]
+
+
+def test_methods_and_datasets_are_found_by_a_pattern() -> None:
+    def listed(*words: str) -> list[str]:
+        return [next(iter(record.values())) for record in json.loads(invoke("list", *words, "--json")[1])]
+
+    assert listed("methods", "LWF") == ["lwf"]
+    assert listed("methods", "lwf*") == ["lwf", "lwf-mc"]
+    assert listed("methods", "reconstruction") == ["hciss", "micro"]
+    assert listed("datasets", "vaih") == ["vaihingen"]
+    assert invoke("list", "methods", "mibb")[0] == 2
+    assert invoke("list", "methods", "mibb")[2].startswith("Error: There is no method 'mibb'. Did you mean 'mib'")
+
+
+def test_a_task_is_shown_without_marks_where_nobody_sees_colours() -> None:
+    code, text, _ = invoke("list", "tasks", "--dataset", "potsdam", "6s")
+
+    assert code == 0
+    assert "impervious_surfaces" in text
+    assert "▌" not in text
 
 
 def test_encoders_are_listed_by_pattern() -> None:

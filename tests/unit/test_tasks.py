@@ -137,6 +137,57 @@ def test_a_protocol_survives_its_plain_form(drawn: tuple[tuple[str, ...], Protoc
     assert protocol_from_dict("drawn", plain) == drawn[1]
 
 
+MOVING = Protocol("moving", (("car",), (), ("tree",)), places=(("x",), ("y", "z"), ()), aliases=("going",))
+
+
+def test_places_and_aliases_survive_their_plain_form() -> None:
+    plain = protocol_to_dict(MOVING)
+
+    assert protocol_from_dict("moving", yaml.safe_load(yaml.safe_dump(plain))) == MOVING
+    assert set(protocol_to_dict(ISPRS[1])) == {"steps", "background"}
+
+
+def test_a_step_without_new_classes_shows_all_known_ones_and_grows_nothing() -> None:
+    task = Task(ISPRS_CLASSES, MOVING, 1)
+    car, tree = (ISPRS_CLASSES.index(name) for name in ("car", "tree"))
+
+    assert (task.new, task.taught, task.places, task.at(2).places) == ((), ("car",), ("y", "z"), ())
+    assert (task.num_new, task.num_old, task.num_seen, task.head_sizes) == (0, 2, 2, (2, 0))
+    assert (task.train_table()[car], task.train_table()[tree]) == (1, BACKGROUND)
+    assert (task.at(2).train_table()[car], task.at(2).train_table()[tree]) == (BACKGROUND, 2)
+
+
+def test_a_protocol_is_found_under_its_aliases_and_its_own_name_wins() -> None:
+    other = Protocol("going", (("tree",),))
+
+    assert find_protocol("going", {"moving": MOVING}, ISPRS_CLASSES) is MOVING
+    assert find_protocol("going", {"moving": MOVING, "going": other}, ISPRS_CLASSES) is other
+    with pytest.raises(UnknownName, match="Valid: offline, moving, going"):
+        find_protocol("gone", {"moving": MOVING}, ISPRS_CLASSES)
+
+
+@given(tasks(), st.sampled_from(["background", "ignore"]), st.sampled_from(["ignore", "use"]))
+def test_hidden_classes_are_background_or_ignored_in_training(task: Task, hidden: str, old: str) -> None:
+    table = task.train_table(old=old, hidden=hidden)  # type: ignore[arg-type]
+    shown = task.seen if old == "use" else task.new
+
+    for label, name in enumerate(task.classes):
+        if name in shown:
+            assert table[label] == task.names.index(name)
+        elif name == task.protocol.background or hidden == "background":
+            assert table[label] == BACKGROUND
+        else:
+            assert table[label] == IGNORE
+
+
+@given(tasks())
+def test_void_is_ignored_unless_it_is_asked_to_be_background(task: Task) -> None:
+    ignored, background = task.train_table(), task.train_table(void="background")
+
+    assert (ignored[IGNORE], background[IGNORE]) == (IGNORE, BACKGROUND)
+    assert np.flatnonzero(ignored != background).tolist() == [IGNORE]
+
+
 def test_the_published_tasks_have_their_published_labels() -> None:
     """The published orders, in labels of the dataset."""
     published = {
@@ -183,6 +234,9 @@ def test_an_unknown_protocol_names_the_nearest_and_all_others() -> None:
         (Protocol("p", (("car",), ("trees",))), "no class 'trees' in the task 'p'. Did you mean 'tree'"),
         (Protocol("p", (("car",), ("tree",)), None, (Path("a"),)), "has 2 steps and 1 folders"),
         (Protocol("p", (("car",), ())), "a step without classes"),
+        (Protocol("p", (("car",), ()), places=(("x",), ())), "only a later step that names places may have none"),
+        (Protocol("p", ((), ("car",)), places=(("x",), ("y",))), "a step without classes"),
+        (Protocol("p", (("car",), ()), places=(("x",),)), "has 2 steps, but 1 entries in places"),
         (Protocol("p", ()), "a step without classes"),
         (Protocol("p", (("car",), ("tree", "car"))), "names car more than once"),
         (Protocol("p", (("car",), ("clutter",)), "clutter"), "names clutter more than once"),
@@ -218,6 +272,9 @@ def test_protocols_of_ones_own_come_from_yaml(tmp_path: Path) -> None:
         ("mine: {steps: [[car]], backgrund: clutter}", "'mine' has a wrong form"),
         ("mine: {steps: [[car]], background: 3}", "'mine' has a wrong form"),
         ("mine: [[car]]", "'mine' has a wrong form"),
+        ("mine: {steps: [[car]], places: [x]}", "'mine' has a wrong form"),
+        ("mine: {steps: [[car]], aliases: x}", "'mine' has a wrong form"),
+        ("mine: {steps: [[car], []], aliases: [x]}", "a step without classes"),
         (
             "offline: {steps: [[car]]}",
             "cannot be used: the name 'offline' is taken: it always means all classes in one step",

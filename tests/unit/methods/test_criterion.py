@@ -125,3 +125,12 @@ def test_pixels_without_a_drawn_class_count_as_what_they_are_taken_for() -> None
     together = balanced_weights([tile(500, 100, 40, 0)], TASK, background)
     torch.testing.assert_close(balanced_weights(tiles, TASK, background), together)
     assert balanced_weights(tiles, TASK, ignored)[0] > together[0]
+
+
+def test_void_counts_for_the_background_where_it_is_shown_as_such() -> None:
+    tiles = [replace(tile(300, 100, 40, 200), ignored=500)]
+
+    ignored, shown = (balanced_weights(tiles, TASK, TASK.train_table(void=void)) for void in ("ignore", "background"))
+
+    assert float(ignored[0] / ignored[2]) == pytest.approx((100 / 500) ** 0.5)
+    assert float(shown[0] / shown[2]) == pytest.approx((100 / 1000) ** 0.5)

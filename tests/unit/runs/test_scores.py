@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from saticl.errors import InvalidRecord
+from saticl.labels import ScoredLabels
 from saticl.metrics.scores import Scores, score, score_groups
 from saticl.runs.scores import read_confusion, read_scores, write_scores
 
@@ -19,7 +20,7 @@ def scores() -> Scores:
 
 
 def test_they_are_read_as_they_were_written(tmp_path: Path) -> None:
-    write_scores(tmp_path, "val", scores(), MATRIX, "ignore")
+    write_scores(tmp_path, "val", scores(), MATRIX, ScoredLabels("ignore", None, "seen"))
 
     read, counts = read_scores(tmp_path, "val"), read_confusion(tmp_path, "val")
 
@@ -33,6 +34,7 @@ def test_they_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert np.array_equal(counts.counts, MATRIX)
     assert counts.names == ("background", "tree", "car")
     assert read.unseen == counts.unseen == "ignore"
+    assert (read.unlabelled, read.images) == (None, "seen")
 
 
 def test_a_split_is_replaced_and_the_other_stays(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from saticl.errors import InvalidOptions, InvalidRecord
+from saticl.labels import BY_DEFAULT, ScoredLabels
 from saticl.metrics.incremental import over_steps, true_iou
 from saticl.metrics.scores import score, score_groups
 from saticl.runs import tested as outcome
@@ -36,7 +37,7 @@ def joint() -> outcome.Tested:
 
 
 def test_the_record_says_what_the_matrices_say(tmp_path: Path) -> None:
-    record = summarize([result(0, FIRST), result(1, SECOND)], "test", "ignore")
+    record = summarize([result(0, FIRST), result(1, SECOND)], "test", ScoredLabels("ignore"))
     run = over_steps([true_iou(FIRST), true_iou(SECOND)], (3, 1))
 
     assert (record.split, record.unseen, record.steps) == ("test", "ignore", (0, 1))
@@ -52,7 +53,7 @@ def test_the_record_says_what_the_matrices_say(tmp_path: Path) -> None:
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
-    record = summarize([result(0, FIRST), result(1, SECOND)], "val", "background", joint())
+    record = summarize([result(0, FIRST), result(1, SECOND)], "val", BY_DEFAULT, joint())
     write_steps(tmp_path, record)
 
     text = steps_path(tmp_path, "val").read_text()
@@ -69,7 +70,7 @@ def test_a_record_that_is_missing_or_damaged_is_one_sentence(tmp_path: Path) -> 
 
 
 def test_where_an_earlier_step_is_missing_nothing_is_averaged_over_steps() -> None:
-    record = summarize([result(1, SECOND)], "test", "background", joint())
+    record = summarize([result(1, SECOND)], "test", BY_DEFAULT, joint())
 
     assert not is_whole([result(1, SECOND)])
     assert (record.summary, record.forgetting, record.joint) == ({}, None, None)
@@ -78,7 +79,7 @@ def test_where_an_earlier_step_is_missing_nothing_is_averaged_over_steps() -> No
 
 
 def test_a_joint_run_is_compared_by_the_names_of_classes() -> None:
-    record = summarize([result(0, FIRST), result(1, SECOND)], "test", "background", joint())
+    record = summarize([result(0, FIRST), result(1, SECOND)], "test", BY_DEFAULT, joint())
 
     of_car = 7 / 8
     assert record.joint is not None
@@ -96,14 +97,14 @@ def test_a_joint_run_scored_on_other_pixels_is_refused() -> None:
     other = result(0, np.eye(4, dtype=int), **JOINT)
 
     with pytest.raises(InvalidOptions, match="1 pixels of building, the run on 10: compare runs on the same data"):
-        summarize([result(0, FIRST), result(1, SECOND)], "test", "background", other)
+        summarize([result(0, FIRST), result(1, SECOND)], "test", BY_DEFAULT, other)
 
 
 def test_classes_among_themselves_are_by_group_and_step() -> None:
     first, second = np.array([[8, 0], [0, 6]]), np.array([[3, 1], [1, 3]])
     steps = [result(0, FIRST, (first,)), result(1, SECOND, (second, np.array([[7]])))]
 
-    record = summarize(steps, "test", "background", restricted=True)
+    record = summarize(steps, "test", BY_DEFAULT, restricted=True)
 
     assert record.restricted is not None
     assert record.restricted[0] == pytest.approx((1.0, 0.6))

@@ -70,6 +70,23 @@ def test_a_manifest_knows_its_classes_bands_and_protocols() -> None:
         HOLDING.protocol("9s")
 
 
+def test_orders_of_earlier_folders_have_neither_places_nor_aliases(tmp_path: Path) -> None:
+    earlier = json.loads(HOLDING.model_dump_json())
+    earlier["protocols"] = {"1s": {"steps": [["house"]], "background": "ground"}}
+    (tmp_path / MANIFEST).write_text(json.dumps(earlier))
+
+    order = Manifest.load(tmp_path).protocol("1s")
+    assert (order.groups, order.places, order.aliases) == ((("house",),), (), ())
+
+
+def test_a_manifest_keeps_places_and_finds_aliases(tmp_path: Path) -> None:
+    entry = ProtocolEntry(steps=[["house"], []], background="ground", places=[["x"], ["y"]], aliases=["other"])
+    HOLDING.model_copy(update={"protocols": {"2s": entry}}).save(tmp_path)
+
+    order = Manifest.load(tmp_path).protocol("other")
+    assert (order.name, order.places, order.aliases) == ("2s", (("x",), ("y",)), ("other",))
+
+
 def test_a_folder_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> None:
     with pytest.raises(MissingTiles, match=r"is not prepared .*missing.* run `prepare --src"):
         Manifest.load(tmp_path)

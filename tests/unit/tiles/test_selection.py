@@ -73,16 +73,16 @@ def test_disjoint_tiles_are_overlap_tiles_and_noov_is_its_other_name(drawn: list
     disjoint = selected(tiles, task, "disjoint")
 
     assert set(disjoint) <= set(selected(tiles, task, "overlap"))
-    assert selected(tiles, task, "noov") == disjoint
+    assert selected(tiles, task, "noov") == selected(tiles, task, "sequential") == disjoint
 
 
-@given(contents, seeds)
-def test_split_gives_every_tile_with_a_class_to_exactly_one_step(drawn: list[frozenset[int]], seed: int) -> None:
+@given(contents, seeds, st.sampled_from(["split", "balanced"]))
+def test_dealing_gives_every_tile_with_a_class_to_exactly_one_step(
+    drawn: list[frozenset[int]], seed: int, mode: str
+) -> None:
     tiles = [make_tile(number, labels) for number, labels in enumerate(drawn)]
 
-    dealt = Counter(
-        tile.id for step in range(4) for tile in selected(tiles, Task(CLASSES, SINGLE, step), "split", seed)
-    )
+    dealt = Counter(tile.id for step in range(4) for tile in selected(tiles, Task(CLASSES, SINGLE, step), mode, seed))
 
     assert dealt == {tile.id: 1 for tile in tiles if names(tile) & set(SINGLE.foreground)}
 
@@ -94,7 +94,7 @@ def test_selections_do_not_depend_on_the_order_of_the_index(
     tiles = [make_tile(number, labels) for number, labels in enumerate(drawn)]
     shuffled = random.sample(tiles, len(tiles))
 
-    for mode in ("overlap", "disjoint", "split"):
+    for mode in ("overlap", "disjoint", "split", "balanced"):
         task = Task(CLASSES, PAIRS, 1)
         assert selected(tiles, task, mode, seed) == selected(shuffled, task, mode, seed)
 
@@ -107,14 +107,16 @@ def test_dealing_is_the_same_at_every_step_and_only_to_classes_on_the_tile(
     dealt = deal(tiles, Task(CLASSES, SINGLE, 0), seed)
 
     assert all(deal(tiles, Task(CLASSES, SINGLE, step), seed) == dealt for step in range(4))
-    assert all(dealt[tile.id] in names(tile) for tile in tiles if tile.id in dealt)
+    for tile in (tile for tile in tiles if tile.id in dealt):
+        assert dealt[tile.id].name in names(tile)
+        assert dealt[tile.id].name in SINGLE.groups[dealt[tile.id].step]
 
 
 @given(st.integers(1, 60), seeds)
 def test_dealing_is_balanced_within_one_where_all_tiles_hold_all_classes(number: int, seed: int) -> None:
     tiles = [make_tile(index, {0, 1, 2, 3}) for index in range(number)]
 
-    sizes = Counter(deal(tiles, Task(CLASSES, SINGLE), seed).values())
+    sizes = Counter(dealt.name for dealt in deal(tiles, Task(CLASSES, SINGLE), seed).values())
     counts = [sizes[name] for name in SINGLE.foreground]
 
     assert max(counts) - min(counts) <= 1
@@ -125,7 +127,25 @@ def test_rare_classes_get_all_their_tiles_from_the_common_ones() -> None:
 
     dealt = deal(tiles, Task(CLASSES, PAIRS), seed=3)
 
-    assert [dealt[tile.id] for tile in tiles[20:]].count("b") >= 4
+    assert [dealt[tile.id].name for tile in tiles[20:]].count("b") >= 4
+
+
+def test_balanced_gives_classes_the_same_share_of_their_tiles_and_split_the_same_number() -> None:
+    tiles = [make_tile(index, {0, 1} if index < 60 else {0}) for index in range(100)]
+    task = Task(CLASSES, PAIRS)
+
+    share = Counter(one.name for one in deal(tiles, task, 3, "balanced").values())
+    number = Counter(one.name for one in deal(tiles, task, 3, "split").values())
+
+    assert share["b"] / 60 == pytest.approx(share["a"] / 100, abs=0.05)
+    assert number["b"] == pytest.approx(number["a"], abs=4)
+
+
+def test_among_equal_shares_the_rarest_class_comes_first() -> None:
+    tiles = [make_tile(0, {0, 1}), make_tile(1, {0}), make_tile(2, {0})]
+
+    for seed in range(5):
+        assert deal(tiles[:1] + tiles[1:], Task(CLASSES, PAIRS), seed, "balanced")[tiles[0].id].name == "b"
 
 
 def test_another_seed_deals_otherwise() -> None:
