@@ -70,12 +70,21 @@ class ModelOptions(FrozenOptions):
 
     encoder: str = Field(
         "resnet34",
-        description="part of the network that reads the image: any timm model with feature maps, see `list encoders`",
+        description="part of the network that reads the image: any timm model with feature maps, and a few others, see `list encoders`",
     )
-    decoder: Literal["unet", "unet-smp"] = Field(
+    decoder: Literal[
         "unet",
-        description="part of the network that turns feature maps into a map of classes. unet-smp: the one of "
-        "segmentation_models_pytorch, for imported models",
+        "unet-smp",
+        "deeplabv3",
+        "deeplabv3-aspp",
+        "deeplabv3plus",
+        "fpn",
+        "upernet",
+        "segformer",
+        "erfnet",
+    ] = Field(
+        "unet",
+        description="part of the network that turns feature maps into a map of classes, see `list decoders`",
     )
     pretrained: bool = Field(
         False,

@@ -58,8 +58,8 @@ class Segmenter(nn.Module):
 
         Images whose sides do not suit the body are padded to the right and below (see `Body.pad`); logits, coarse
         and pixels are cut back, the stages are not.
-        The heads run on the coarse map, then scores are resized: a 1x1 convolution and a resize commute, and the
-        bodies whose heads see more than one pixel give the image's resolution.
+        The heads run on the coarse map, then scores are resized: a 1x1 convolution and a resize commute, and other
+        heads are those of published networks, which do the same.
         """
         height, width = image.shape[-2:]
         padded = self.body.pad(image)
@@ -67,9 +67,9 @@ class Segmenter(nn.Module):
         coarse = self.classify(pixels)
         logits = resize(coarse, padded.shape[-2:])
         if padded.shape != image.shape:
-            rows = math.ceil(pixels.shape[-2] * height / padded.shape[-2])
-            cols = math.ceil(pixels.shape[-1] * width / padded.shape[-1])
-            logits, pixels, coarse = logits[..., :height, :width], pixels[..., :rows, :cols], coarse[..., :rows, :cols]
+            heights, widths = (height, padded.shape[-2]), (width, padded.shape[-1])
+            logits = logits[..., :height, :width]
+            pixels, coarse = (_cut(scaled, heights, widths) for scaled in (pixels, coarse))
         return Output(logits, stages, pixels, coarse)
 
     def classify(self, pixels: Feature) -> Logits:
@@ -84,3 +84,10 @@ class Segmenter(nn.Module):
     def freeze_encoder(self) -> None:
         """Train the encoder no more, which each body knows (see `Body.freeze`)."""
         self.body.freeze()
+
+
+def _cut(scaled: Feature, heights: tuple[int, int], widths: tuple[int, int]) -> Feature:
+    """The part of a smaller map that shows the image: (sides of the image, sides of the padded image)."""
+    rows = math.ceil(scaled.shape[-2] * heights[0] / heights[1])
+    cols = math.ceil(scaled.shape[-1] * widths[0] / widths[1])
+    return scaled[..., :rows, :cols]
