@@ -14,6 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+OutputStride = Literal[8, 16, 32]
 
 
 def folder_name(name: str) -> str:
@@ -70,7 +71,8 @@ class ModelOptions(FrozenOptions):
 
     encoder: str = Field(
         "resnet34",
-        description="part of the network that reads the image: any timm model with feature maps, and a few others, see `list encoders`",
+        description="part of the network that reads the image: any timm model with feature maps, or one of ours, see "
+        "`list encoders`",
     )
     decoder: Literal[
         "unet",
@@ -95,7 +97,7 @@ class ModelOptions(FrozenOptions):
         None, description="start from encoder weights in a local file (.safetensors or .pth; code in it is never run)"
     )
     freeze: bool = Field(False, description="keep the encoder as it is after step 0")
-    output_stride: Literal[8, 16, 32] = Field(
+    output_stride: OutputStride = Field(
         32,
         description="pixels of the image per pixel of the smallest feature map; 8 and 16 show finer details and need "
         "more memory",

@@ -14,6 +14,7 @@ from saticl import datasets as raw
 from saticl import methods as learning
 from saticl.datasets.base import Choice, DatasetAdapter
 from saticl.errors import InvalidOptions
+from saticl.models.decoder_names import DECODERS
 from saticl.tasks import Protocol, offline
 from saticl.tiles.manifest import Manifest
 
@@ -71,6 +72,11 @@ def encoders(pattern: str | None = None) -> list[Row]:
     if not found:
         raise InvalidOptions(f"timm has no encoder that matches {pattern!r}: try a shorter part of its name.")
     return [{"encoder": name, "pretrained": pretrained} for name, pretrained in found]
+
+
+def decoders() -> list[Row]:
+    """The decoders, each in a line."""
+    return [{"decoder": name, "summary": summary} for name, summary in DECODERS.items()]
 
 
 def table(records: Iterable[Row]) -> Table:

@@ -1,4 +1,4 @@
-"""Any timm model that gives feature maps, or one of our own, as an encoder for any number of bands and any image size."""
+"""Any timm model that gives feature maps, or one of ours, as an encoder for any number of bands and any image size."""
 
 from typing import Any, Self
 

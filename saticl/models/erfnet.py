@@ -1,8 +1,9 @@
 """ERFNet: a small network of convolutions that look along one axis at a time. 2.1 million weights.
 
-E. Romera, J. M. Álvarez, L. M. Bergasa, R. Arroyo: ERFNet: Efficient Residual Factorized ConvNet for Real-Time Semantic
-Segmentation, IEEE T-ITS 2018, doi:10.1109/TITS.2017.2750080. CIL (arXiv:2005.06050) uses it. Its encoder and its decoder
-also go with others; together, with `--model.dropout 0`, they are the published network, under its names of tensors.
+E. Romera, J. M. Álvarez, L. M. Bergasa, R. Arroyo: ERFNet: Efficient Residual Factorized ConvNet for Real-Time
+Semantic Segmentation, IEEE T-ITS 2018, doi:10.1109/TITS.2017.2750080. CIL (arXiv:2005.06050) uses it. Its encoder and
+its decoder also go with others; together, with `--model.dropout 0`, they are the published network, under its names of
+tensors.
 """
 
 from typing import Literal

@@ -1,7 +1,8 @@
 """Semantic feature pyramid: maps are added from deep to shallow, and each is brought up to the finest by convolutions.
 
-A. Kirillov, R. Girshick, K. He, P. Dollár: Panoptic Feature Pyramid Networks, CVPR 2019, arXiv:1901.02446. Deviations:
-the norm of `--model.norm` in place of group norm, no 3x3 convolution between pyramid and branches, bilinear upsampling.
+A. Kirillov, R. Girshick, K. He, P. Dollár: Panoptic Feature Pyramid Networks, CVPR 2019, arXiv:1901.02446.
+Deviations: the norm of `--model.norm` in place of group norm, no 3x3 convolution between pyramid and branches, bilinear
+upsampling.
 """
 
 from functools import reduce

@@ -1,6 +1,6 @@
 """Means over windows and grids of a map, as products with small matrices.
 
-torch has `avg_pool2d` and `adaptive_avg_pool2d` for these. But a traced network keeps their windows as numbers, and they
+torch has `avg_pool2d` and `adaptive_avg_pool2d` for these. But a traced network keeps their windows as numbers, which
 fit one size only; a matrix is built anew for each. So exported files take images of any size.
 """
 
@@ -14,7 +14,7 @@ def window_means(x: Feature, size: int) -> Feature:
     """The mean over the window of `size` pixels around each pixel: [B, D, h, w] to the same shape.
 
     Windows are no larger than the map and never reach outside: near a border they stop there, so pixels there have
-    the mean of the last window that fits. The window of an even size has one pixel more behind its pixel than before it.
+    the mean of the last window that fits. Windows of even size have one pixel more behind their pixel than before it.
     """
     return _means(x, _windows(x, -2, size), _windows(x, -1, size))
 

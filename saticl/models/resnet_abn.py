@@ -1,7 +1,7 @@
 """ResNets with activated batch norms and leaky ReLUs: the encoder of MiB, PLOP, LGKD and others.
 
-K. He, X. Zhang, S. Ren, J. Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385; trained with
-In-Place ABN (arXiv:1712.02616), whose published ImageNet weights have these names of tensors. With `--model.norm std`
+K. He, X. Zhang, S. Ren, J. Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385; trained
+with In-Place ABN (arXiv:1712.02616), whose published ImageNet weights have these names of tensors. With `--model.norm std`
 it has batch norms, and |weight| + eps of In-Place ABN become their scales when such weights are loaded.
 """
 
@@ -36,9 +36,7 @@ class ResNetABN(nn.Module):
         strides, norm = STRIDED[options.output_stride], options.norm
         self.reductions = (2, *_products(4, strides))
         self.mod1 = nn.Sequential(
-            OrderedDict(
-                conv1=nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False), bn1=named_norm(norm, 64)
-            )
+            OrderedDict(conv1=nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False), bn1=named_norm(norm, 64))
         )
         for number, count in enumerate(blocks):
             stride, dilation = strides[number], DILATED[options.output_stride][number]
