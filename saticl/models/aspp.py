@@ -11,7 +11,7 @@ from torch import nn
 from saticl.models.convolution import normed_conv
 from saticl.models.deeplabv3 import WIDTH, dilations
 from saticl.models.norm import ActName, NormName
-from saticl.models.pooling import normed_means
+from saticl.models.pooling import NormedMeans
 from saticl.models.stages import Stages
 from saticl.types import Feature
 
@@ -36,14 +36,13 @@ class ASPP(nn.Module):
                 *(normed_conv(inputs, WIDTH, norm, act, 3, rate) for rate in dilations(stages.strides[-1])),
             ]
         )
-        self.pooled = normed_conv(inputs, WIDTH, norm, act)
+        self.pooled = NormedMeans(inputs, WIDTH, norm, act)
         self.project = normed_conv((len(self.branches) + 1) * WIDTH, WIDTH, norm, act)
 
     def forward(self, stages: tuple[Feature, ...]) -> Feature:
         """Maps from shallow to deep, the last [B, D, h, w], to [B, 256, h, w]."""
         deepest = stages[-1]
-        conv, norm = self.pooled
-        mean = normed_means(norm, conv(deepest.mean(dim=(2, 3), keepdim=True)))
+        mean = self.pooled(deepest.mean(dim=(2, 3), keepdim=True))
         everywhere = mean.expand(-1, -1, *deepest.shape[-2:])
         joined: Feature = self.project(torch.cat([*(branch(deepest) for branch in self.branches), everywhere], dim=1))
         return joined

@@ -2,7 +2,7 @@
 
 L.-C. Chen, G. Papandreou, F. Schroff, H. Adam: Rethinking Atrous Convolution for Semantic Image Segmentation, 2017,
 arXiv:1706.05587; in the form of the code of MiB (arXiv:2002.00718), PLOP and LGKD, under their names of tensors.
-Unlike `aspp.py`, branches share one norm, the pooled branch is added behind the reduction, and no layer comes after it.
+Unlike in `aspp.py`, branches share a norm, the pooled branch is added behind the reduction, and no layer follows.
 
     out = act(norm(R · act(norm([C0 x, C1 x, C2 x, C3 x])) + P · act(norm(G · mean(x)))))
 

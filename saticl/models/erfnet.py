@@ -28,8 +28,8 @@ RGB = 3
 class ERFNetEncoder(nn.Module):
     """[B, C, H, W] to maps of 16, 64 and 128 channels, 2, 4 and 8 times smaller."""
 
-    channels = (16, 64, 128)
-    reductions = (2, 4, 8)
+    channels: tuple[int, ...] = (16, 64, 128)
+    reductions: tuple[int, ...] = (2, 4, 8)
     published = Published("initial_block.conv", unused=("output_conv.",))
 
     def __init__(self, options: ModelOptions, in_channels: int) -> None:

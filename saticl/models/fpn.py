@@ -1,10 +1,11 @@
 """Semantic feature pyramid: maps are added from deep to shallow, and each is brought up to the finest by convolutions.
 
 A. Kirillov, R. Girshick, K. He, P. Dollár: Panoptic Feature Pyramid Networks, CVPR 2019, arXiv:1901.02446.
-Deviations: the norm of `--model.norm` in place of group norm, no 3x3 convolution between pyramid and branches, bilinear
-upsampling.
+Deviations: the norm of `--model.norm` in place of group norm, no 3x3 convolution between pyramid and branches,
+bilinear upsampling.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 
 from torch import Tensor, nn
@@ -40,24 +41,30 @@ class FPN(nn.Module):
         stages.require_several("fpn")
         self.first = stages.first
         self.laterals = nn.ModuleList(nn.Conv2d(channels, PYRAMID, 1) for channels in stages.pyramid)
-        self.branches = nn.ModuleList(
-            nn.ModuleList(
-                normed_conv(self.width if number else PYRAMID, self.width, norm, act, 3)
-                for number in range(max(1, level))
-            )
-            for level in range(len(stages.pyramid))
-        )
+        self.branches = nn.ModuleList(Branch(level, self.width, norm, act) for level in range(len(stages.pyramid)))
 
     def forward(self, stages: tuple[Feature, ...]) -> Feature:
         """Maps from shallow to deep, [B, channels[i], h_i, w_i], to [B, 128, h_first, w_first]."""
         maps = [lateral(stage) for lateral, stage in zip(self.laterals, stages[self.first :], strict=True)]
         for level in range(len(maps) - 2, -1, -1):
             maps[level] = maps[level] + resize(maps[level + 1], maps[level].shape[-2:])
-        return reduce(Tensor.add, (self._raised(level, maps) for level in range(len(maps))))
+        raised: list[Feature] = [branch(maps) for branch in self.branches]
+        return reduce(Tensor.add, raised)
 
-    def _raised(self, level: int, maps: list[Feature]) -> Feature:
-        """A level of the pyramid at the size of the finest: one convolution for each level that it passes."""
-        x = maps[level]
-        for number, conv in enumerate(self.branches[level]):
-            x = resize(conv(x), maps[max(0, level - number - 1)].shape[-2:])
+
+class Branch(nn.Module):
+    """Brings a level of the pyramid to the size of the finest: one 3x3 convolution for each level that it passes."""
+
+    def __init__(self, level: int, width: int, norm: NormName, act: ActName) -> None:
+        super().__init__()
+        self.level = level
+        self.convs = nn.ModuleList(
+            normed_conv(width if number else PYRAMID, width, norm, act, 3) for number in range(max(1, level))
+        )
+
+    def forward(self, maps: Sequence[Feature]) -> Feature:
+        """Levels from fine to coarse, [B, 256, h_i, w_i], to [B, width, h_0, w_0]."""
+        x = maps[self.level]
+        for number, conv in enumerate(self.convs):
+            x = resize(conv(x), maps[max(0, self.level - number - 1)].shape[-2:])
         return x

@@ -7,6 +7,7 @@ fit one size only; a matrix is built anew for each. So exported files take image
 import torch
 from torch import Tensor, nn
 
+from saticl.models.norm import ActName, NormName, activated_norm
 from saticl.types import Feature
 
 
@@ -38,6 +39,19 @@ def normed_means(norm: nn.Module, means: Feature) -> Feature:
     kept: Tensor = norm.eval()(means)
     norm.train()
     return kept
+
+
+class NormedMeans(nn.Module):
+    """A 1x1 convolution with norm and activation, on means: [B, inputs, cells, cells] to [B, width, cells, cells]."""
+
+    def __init__(self, inputs: int, width: int, norm: NormName, act: ActName) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, width, 1, bias=False)
+        self.norm = activated_norm(norm, width, act)
+
+    def forward(self, means: Feature) -> Feature:
+        """As `normed_means`."""
+        return normed_means(self.norm, self.conv(means))
 
 
 def _means(x: Feature, rows: Tensor, cols: Tensor) -> Feature:

@@ -1,8 +1,8 @@
 """ResNets with activated batch norms and leaky ReLUs: the encoder of MiB, PLOP, LGKD and others.
 
 K. He, X. Zhang, S. Ren, J. Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385; trained
-with In-Place ABN (arXiv:1712.02616), whose published ImageNet weights have these names of tensors. With `--model.norm std`
-it has batch norms, and |weight| + eps of In-Place ABN become their scales when such weights are loaded.
+with In-Place ABN (arXiv:1712.02616), whose published ImageNet weights have these names of tensors. With `--model.norm
+std` it has batch norms, and |weight| + eps of In-Place ABN become their scales when such weights are loaded.
 """
 
 from collections import OrderedDict
@@ -28,13 +28,13 @@ class ResNetABN(nn.Module):
         reductions: stride of each map.
     """
 
-    channels = (64, 256, 512, 1024, 2048)
+    channels: tuple[int, ...] = (64, 256, 512, 1024, 2048)
     published = Published("mod1.conv1", unused=("classifier.",), activated=True)
 
     def __init__(self, blocks: tuple[int, int, int, int], options: ModelOptions, in_channels: int) -> None:
         super().__init__()
         strides, norm = STRIDED[options.output_stride], options.norm
-        self.reductions = (2, *_products(4, strides))
+        self.reductions: tuple[int, ...] = (2, *_products(4, strides))
         self.mod1 = nn.Sequential(
             OrderedDict(conv1=nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False), bn1=named_norm(norm, 64))
         )

@@ -9,7 +9,7 @@ from torch import nn
 
 from saticl.models.convolution import normed_conv
 from saticl.models.norm import ActName, NormName
-from saticl.models.pooling import grid_means, normed_means
+from saticl.models.pooling import NormedMeans, grid_means
 from saticl.models.stages import Stages
 from saticl.models.unet import resize
 from saticl.types import Feature
@@ -40,7 +40,7 @@ class UPerNet(nn.Module):
         stages.require_several("upernet")
         self.first = stages.first
         *shallow, deepest = stages.pyramid
-        self.parts = nn.ModuleList(normed_conv(deepest, WIDTH, norm, act) for _ in GRIDS)
+        self.parts = nn.ModuleList(NormedMeans(deepest, WIDTH, norm, act) for _ in GRIDS)
         self.joined_parts = normed_conv(deepest + len(GRIDS) * WIDTH, WIDTH, norm, act, 3)
         self.laterals = nn.ModuleList(normed_conv(channels, WIDTH, norm, act) for channels in shallow)
         self.smooth = nn.ModuleList(normed_conv(WIDTH, WIDTH, norm, act, 3) for _ in shallow)
@@ -59,9 +59,7 @@ class UPerNet(nn.Module):
 
     def _with_parts(self, deepest: Feature) -> Feature:
         """Pyramid pooling (arXiv:1612.01105): [B, D, h, w] to [B, 256, h, w]."""
-        maps = [deepest]
-        for (conv, norm), cells in zip(self.parts, GRIDS, strict=True):
-            means = normed_means(norm, conv(grid_means(deepest, cells)))
-            maps.append(resize(means, deepest.shape[-2:]))
-        joined: Feature = self.joined_parts(torch.cat(maps, dim=1))
+        means = [part(grid_means(deepest, cells)) for part, cells in zip(self.parts, GRIDS, strict=True)]
+        everywhere = [resize(mean, deepest.shape[-2:]) for mean in means]
+        joined: Feature = self.joined_parts(torch.cat([deepest, *everywhere], dim=1))
         return joined

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import safetensors.torch
 import timm
@@ -30,7 +31,7 @@ class Forgotten:
         """Remember nothing."""
 
 
-FORGOTTEN = [
+FORGOTTEN: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (Forgotten, name) for name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
 ]
 

@@ -27,7 +27,8 @@ def adopt(
     """The network of a file of weights, in evaluation mode, with one head: the background, then the learned classes.
 
     Files may be nested (`state_dict`, `model`, `model_state`) and their names may have any beginning (`module.`,
-    `model.`, `net.`). What has another beginning, such as the weights of a loss, is no part of the network and stays out.
+    `model.`, `net.`). What has another beginning, such as the weights of a loss, is no part of the network and stays
+    out.
 
     Raises:
         InvalidCheckpoint: a file that cannot be used, or is no such network.

@@ -1,4 +1,4 @@
-"""ERFNet of its authors' code, as CIL and others use it: `encoder.*`, `decoder.*`, at last a transposed convolution."""
+"""ERFNet as in its authors' code, which CIL uses: `encoder.*`, `decoder.*`, at last a transposed convolution."""
 
 from collections.abc import Iterable
 
