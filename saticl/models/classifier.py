@@ -62,6 +62,9 @@ class Doubling(nn.Conv2d):
     Each of the four weights of a pixel makes one of the four scores in its place.
     """
 
+    side = 2
+    """Of its kernel, and what bodies say that want such heads."""
+
     def forward(self, x: Feature) -> Logits:
         """[B, width, h, w] to [B, K, 2h, 2w]."""
         scores: Tensor = F.conv_transpose2d(x, self.weight.transpose(0, 1), self.bias, stride=2)
@@ -69,7 +72,7 @@ class Doubling(nn.Conv2d):
 
 
 def _head(width: int, size: int, kernel: int) -> nn.Conv2d:
-    if kernel == 2:
+    if kernel == Doubling.side:
         return Doubling(width, size, kernel)
     return nn.Conv2d(width, size, kernel, padding=kernel // 2)
 

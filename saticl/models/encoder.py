@@ -58,11 +58,6 @@ class Encoder(nn.Module):
     def _build_own(self, options: ModelOptions, in_channels: int) -> None:
         name = options.encoder
         own: Any = OWN_ENCODERS[name](options, in_channels)  # an encoder and a module, which types cannot say
-        if max(own.reductions) > options.output_stride:
-            raise InvalidOptions(
-                f"Encoder {name!r} cannot have an output stride of {options.output_stride}: leave "
-                "--model.output-stride out."
-            )
         self.maps, self.fixed_size, self._channels_first = own, None, True
         self.channels, self.reductions = own.channels, own.reductions
         if options.weights is not None:

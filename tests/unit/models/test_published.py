@@ -1,8 +1,8 @@
-"""Networks of published code: the same scores from the same weights, the same names, and one sentence for other files."""
+"""Networks of published code: the same scores from the same weights, the same names, a sentence for other files."""
 
 import json
 import re
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def golden(name: str) -> tuple[dict[str, Tensor], Tensor]:
     """State dict under their names, and some of their scores."""
+    state, scores = drawn(name)
+    return dict(state), scores
+
+
+@cache
+def drawn(name: str) -> tuple[dict[str, Tensor], Tensor]:
+    """The same, drawn once."""
     with np.load(GOLDEN / f"{name}.npz") as archive:
         shapes, scores = json.loads(str(archive["shapes"])), torch.from_numpy(archive["scores"])
     return with_mixed_signs(invented((key, tuple(shape)) for key, shape in shapes)), scores
@@ -179,14 +186,13 @@ def test_a_resnet_101_has_the_published_names(norm: str) -> None:
         state = Encoder(options("resnet101-iabn", norm=norm), 3).maps.state_dict()
 
     assert {name for name in state if not name.endswith("num_batches_tracked")} == schema()
-    assert sum(value.numel() for name, value in state.items() if name.endswith("conv1.weight")) > 0
     assert state["mod5.block3.convs.conv3.weight"].shape == (2048, 512, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("stride", "reductions", "dilations"),
     [
-        (32, (2, 4, 8, 16, 32), {1}),
+        (32, (2, 4, 8, 16, 32), [1, 1, 1, 1]),
         (16, (2, 4, 8, 16, 16), [1, 1, 1, 2]),
         (8, (2, 4, 8, 8, 8), [1, 1, 2, 4]),
     ],
@@ -204,7 +210,7 @@ def test_strides_become_dilations_in_all_blocks_of_a_module(
         (channels, 64 // reduction, 96 // reduction)
         for channels, reduction in zip((64, 256, 512, 1024, 2048), reductions, strict=True)
     ]
-    for module, dilation in zip((2, 3, 4, 5), list(dilations) * (5 - len(dilations)), strict=True):
+    for module, dilation in zip((2, 3, 4, 5), dilations, strict=True):
         middle = [layer for layer in encoder.maps.get_submodule(f"mod{module}").modules() if is_middle(layer)]
         assert {layer.dilation for layer in middle} == {(dilation, dilation)}
 
@@ -290,9 +296,8 @@ def test_weights_for_other_bands_answer_grey_images_as_before(bands: int, tmp_pa
 def test_erfnet_takes_weights_for_any_number_of_bands(bands: int, tmp_path: Path) -> None:
     state, _ = golden("erfnet")
     pretrained = {f"module.features.{name}": v for name, v in state.items() if name.startswith("encoder.")}
-    path = saved(
-        tmp_path / "encoder.pth.tar", {"state_dict": pretrained | {"module.classifier.weight": torch.ones(2)}}
-    )
+    pretrained["module.classifier.weight"] = torch.ones(2)
+    path = saved(tmp_path / "encoder.pth.tar", {"state_dict": pretrained})
     grey = torch.randn(1, 1, 32, 32)
 
     with torch.no_grad():
@@ -386,19 +391,17 @@ def test_erfnet_has_the_shapes_rates_and_constants_of_its_table() -> None:
 
     assert [tuple(stage.shape[1:]) for stage in output.stages] == [(16, 16, 32), (64, 8, 16), (128, 4, 8)]
     assert output.pixels.shape[1:] == (16, 16, 32)
-    assert output.coarse.shape == output.logits.shape == (1, 20, 32, 64)
+    assert output.logits.shape == (1, 20, 32, 64)
+    assert_close(output.coarse, nn.functional.avg_pool2d(output.logits, 2))
     assert {module.eps for module in network.modules() if isinstance(module, nn.BatchNorm2d)} == {1e-3}
     blocks = [module for module in network.modules() if isinstance(module, NonBottleneck1D)]
     assert [block.dropout.p for block in blocks] == [0.03] * 5 + [0.3] * 8 + [0.0] * 4
     assert [block.conv1x3_2.dilation[1] for block in blocks] == [1] * 5 + [2, 4, 8, 16] * 2 + [1] * 4
 
 
-@pytest.mark.parametrize(
-    ("given", "fits"), [({"norm": "abn"}, False), ({"act": "elu"}, False), ({"act": "relu"}, True)]
-)
-def test_the_decoder_of_erfnet_has_its_own_norms_and_activations(given: dict[str, str], fits: bool) -> None:
-    if fits:
-        Segmenter(options("erfnet", decoder="erfnet", **given), 3, (2,))
-        return
+@pytest.mark.parametrize("given", [{"norm": "abn"}, {"act": "elu"}])
+def test_the_decoder_of_erfnet_has_its_own_norms_and_activations(given: dict[str, str]) -> None:
+    Segmenter(options("erfnet", decoder="erfnet", act="relu"), 3, (2,))
+
     with pytest.raises(InvalidOptions, match=re.escape("leave out --model.norm and --model.act")):
         Segmenter(options("erfnet", decoder="erfnet", **given), 3, (2,))
