@@ -15,7 +15,7 @@ from saticl.flags.pages import GroupPage, Page
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
-list_app = typer.Typer(cls=GroupPage, help="Show what can be chosen: datasets, tasks, methods, encoders.")
+list_app = typer.Typer(cls=GroupPage, help="Show what can be chosen: datasets, tasks, methods, encoders, decoders.")
 
 Pattern = Annotated[str | None, typer.Argument(help="part of the name, or a pattern with *")]
 
@@ -94,6 +94,15 @@ def _list_encoders(
     from saticl.commands import listing
 
     _show(listing.encoders(pattern), as_json)
+
+
+@list_app.command("decoders", cls=Page, context_settings=HELP_NAMES)
+@guarded
+def _list_decoders(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Decoders, each in a line."""
+    from saticl.commands import listing
+
+    _show(listing.decoders(), as_json)
 
 
 def _show(records: Sequence[Mapping[str, object]], as_json: bool, in_sheets: bool = False) -> None:

@@ -14,6 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+OutputStride = Literal[8, 16, 32]
 
 
 def folder_name(name: str) -> str:
@@ -81,12 +82,22 @@ class ModelOptions(FrozenOptions):
 
     encoder: str = Field(
         "resnet34",
-        description="part of the network that reads the image: any timm model with feature maps, see `list encoders`",
+        description="part of the network that reads the image: any timm model with feature maps, or one of ours, see "
+        "`list encoders`",
     )
-    decoder: Literal["unet", "unet-smp"] = Field(
+    decoder: Literal[
         "unet",
-        description="part of the network that turns feature maps into a map of classes. unet-smp: the one of "
-        "segmentation_models_pytorch, for imported models",
+        "unet-smp",
+        "deeplabv3",
+        "deeplabv3-aspp",
+        "deeplabv3plus",
+        "fpn",
+        "upernet",
+        "segformer",
+        "erfnet",
+    ] = Field(
+        "unet",
+        description="part of the network that turns feature maps into a map of classes, see `list decoders`",
     )
     pretrained: bool = Field(
         False,
@@ -97,7 +108,7 @@ class ModelOptions(FrozenOptions):
         None, description="start from encoder weights in a local file (.safetensors or .pth; code in it is never run)"
     )
     freeze: bool = Field(False, description="keep the encoder as it is after step 0")
-    output_stride: Literal[8, 16, 32] = Field(
+    output_stride: OutputStride = Field(
         32,
         description="pixels of the image per pixel of the smallest feature map; 8 and 16 show finer details and need "
         "more memory",

@@ -41,7 +41,7 @@ class Output(NamedTuple):
     """What a segmenter returns. A named tuple, because accelerate converts those back to float32."""
 
     logits: Logits
-    """Scores at the size of the image: `coarse`, bilinearly resized."""
+    """Scores at the size of the image: `coarse`, bilinearly resized, or finer ones whose means are `coarse`."""
     stages: tuple[Feature, ...]
     """The encoder's maps, shallow to deep."""
     pixels: Feature

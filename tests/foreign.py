@@ -20,9 +20,19 @@ def invented(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, Tensor]
     return {name: torch.from_numpy(_tensor(random, name, shape)) for name, shape in shapes}
 
 
-def invented_image() -> Tensor:
-    """The image that goes with them, [1, 3, 64, 32]."""
-    return torch.from_numpy(np.random.RandomState(8).standard_normal((1, 3, 64, 32)).astype(np.float32))
+def invented_image(height: int = 64, width: int = 32) -> Tensor:
+    """The image that goes with them, [1, 3, height, width]."""
+    return torch.from_numpy(np.random.RandomState(8).standard_normal((1, 3, height, width)).astype(np.float32))
+
+
+def with_mixed_signs(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same with every third scale of a norm below zero, as training leaves some."""
+    return {
+        name: value * torch.where(torch.arange(len(value)) % 3 == 2, -1.0, 1.0)
+        if name.endswith("weight") and value.ndim == 1
+        else value
+        for name, value in state.items()
+    }
 
 
 def made(outputs: int = 3, bands: int = 3) -> Segmenter:

@@ -43,6 +43,7 @@ def import_model(config: ImportConfig) -> None:
         described.channels,
         len(described.bands),
         config.image_size,
+        config.output_stride,
     )
     info = _info(config, described, segmenter)
     lock = lock_step(folder)
@@ -115,7 +116,8 @@ def _summary(config: ImportConfig, info: StepInfo, segmenter: Segmenter) -> Tabl
         "classes": ", ".join(info.task.seen),
         "normalisation": ", ".join(scale),
         "network": f"--model.encoder {info.model.encoder} --model.decoder {info.model.decoder} "
-        f"--model.act {info.model.act}",
+        f"--model.act {info.model.act} --model.norm {info.model.norm} "
+        f"--model.output-stride {info.model.output_stride}",
     }
     table = Table(show_header=False, box=None)
     for label, value in rows.items():

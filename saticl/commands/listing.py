@@ -15,6 +15,7 @@ from saticl import methods as learning
 from saticl.commands.orders import of_adapter
 from saticl.datasets.base import Choice
 from saticl.errors import InvalidOptions, UnknownName
+from saticl.models.decoder_names import DECODERS
 
 Row = Mapping[str, object]
 """One row, by column."""
@@ -80,6 +81,11 @@ def encoders(pattern: str | None = None) -> list[Row]:
     if not found:
         raise InvalidOptions(f"timm has no encoder that matches {pattern!r}: try a shorter part of its name.")
     return [{"encoder": name, "pretrained": pretrained} for name, pretrained in found]
+
+
+def decoders() -> list[Row]:
+    """The decoders, each in a line."""
+    return [{"decoder": name, "summary": summary} for name, summary in DECODERS.items()]
 
 
 def table(records: Iterable[Row]) -> Table:

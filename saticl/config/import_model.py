@@ -9,6 +9,7 @@ from saticl.options import (
     Count,
     FolderName,
     FrozenOptions,
+    OutputStride,
 )
 
 
@@ -18,10 +19,19 @@ class ImportConfig(FrozenOptions):
     checkpoint: Path = Field(
         description="file of the model's weights (.safetensors, .pth or .pt; code in it is never run)"
     )
-    architecture: Literal["smp-unet"] = Field(
-        description="network of the other program. smp-unet: Unet of segmentation_models_pytorch, default sizes"
+    architecture: Literal["smp-unet", "mib", "erfnet"] = Field(
+        description="network of the other program. smp-unet: Unet of segmentation_models_pytorch, default sizes; mib: "
+        "DeepLabV3 of MiB, PLOP and others; erfnet: ERFNet"
     )
-    encoder: str = Field(description="encoder, by the name that the other program has for it, such as tu-resnet34")
+    encoder: str = Field(
+        description="encoder, by the name that the other program has for it: tu-resnet34 for example, resnet101 with "
+        "mib, erfnet"
+    )
+    output_stride: OutputStride | None = Field(
+        None,
+        description="pixels of the image per pixel of the encoder's smallest map, of mib, as it was trained "
+        "(default: 16)",
+    )
     classes: str = Field(
         description="names of the classes in the order of the model's outputs, with commas: road,water,other"
     )
@@ -42,7 +52,9 @@ class ImportConfig(FrozenOptions):
         None, description="instead: what was subtracted from the pixels as they are stored, per band, with commas"
     )
     std: str | None = Field(None, description="and by what they were then divided, per band, with commas")
-    image_size: Count = Field(512, description="side of the images it was trained with, for encoders that need it")
+    image_size: Count = Field(
+        512, description="side of the images it was trained with, for networks that need it, such as mib"
+    )
     dataset: FolderName = Field(
         "imported", description="name of the dataset, as the folder that `prepare` writes has it"
     )

@@ -4,16 +4,24 @@ A new one is one file and one row: another decoder for timm's encoders (`Encoder
 of its own that keeps the promises of `Body`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from torch import nn
 
+from saticl.models.aspp import ASPP
+from saticl.models.deeplabv3 import DeepLabV3
+from saticl.models.deeplabv3plus import DeepLabV3Plus
 from saticl.models.encoder import Encoder
+from saticl.models.erfnet import ERFNetDecoder
+from saticl.models.fpn import FPN
 from saticl.models.norm import ActName, NormName
+from saticl.models.segformer import SegFormer
+from saticl.models.stages import Stages
 from saticl.models.unet import UNet
 from saticl.models.unet_smp import UNetSMP
+from saticl.models.upernet import UPerNet
 from saticl.options import ModelOptions
 from saticl.types import Feature, Image
 
@@ -24,7 +32,7 @@ class Body(Protocol):
     width: int
     """Channels of the pixels."""
     kernel: int
-    """Side of the heads' kernels: 1, a head sees one pixel; 3, also the eight around it."""
+    """Side of the heads' kernels: 1, a head sees one pixel; 3, also the eight around it; 2, it makes four of one."""
 
     def pad(self, image: Image) -> Image:
         """Continue an image to the right and below, to sides that the body can work with; nothing if they fit."""
@@ -64,10 +72,14 @@ class Decoder(Protocol):
 
 
 class MakeDecoder(Protocol):
-    """A decoder's class."""
+    """A decoder's class.
 
-    def __call__(self, channels: Sequence[int], norm: NormName, act: ActName) -> Decoder:
-        """The decoder for maps with these channels, shallow to deep."""
+    Raises:
+        InvalidOptions: the decoder can do nothing with these maps.
+    """
+
+    def __call__(self, stages: Stages, norm: NormName, act: ActName) -> Decoder:
+        """The decoder for these maps."""
         ...
 
 
@@ -79,7 +91,8 @@ class EncoderDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = Encoder(options, in_channels, image_size)
-        self.decoder = decoder(self.encoder.channels, options.norm, options.act)
+        stages = Stages(options.encoder, self.encoder.channels, self.encoder.reductions, image_size)
+        self.decoder = decoder(stages, options.norm, options.act)
         self.width, self.kernel = self.decoder.width, self.decoder.kernel
 
     def pad(self, image: Image) -> Image:
@@ -96,8 +109,23 @@ class EncoderDecoder(nn.Module):
         return stages, self.decoder(stages)
 
 
-BODIES: Mapping[str, MakeBody] = {
-    "unet": partial(EncoderDecoder, UNet),
-    "unet-smp": partial(EncoderDecoder, UNetSMP),
+def _of_channels(decoder: Callable[[Sequence[int], NormName, ActName], Decoder]) -> MakeDecoder:
+    """A decoder that reads sizes from the maps themselves and wants to know their channels only."""
+    return lambda stages, norm, act: decoder(stages.channels, norm, act)
+
+
+DECODERS: Mapping[str, MakeDecoder] = {
+    "unet": _of_channels(UNet),
+    "unet-smp": _of_channels(UNetSMP),
+    "deeplabv3": DeepLabV3,
+    "deeplabv3-aspp": ASPP,
+    "deeplabv3plus": DeepLabV3Plus,
+    "fpn": FPN,
+    "upernet": UPerNet,
+    "segformer": SegFormer,
+    "erfnet": ERFNetDecoder,
 }
+"""For every encoder, by the name that `--model.decoder` takes."""
+
+BODIES: Mapping[str, MakeBody] = {name: partial(EncoderDecoder, decoder) for name, decoder in DECODERS.items()}
 """By the name that `--model.decoder` takes."""

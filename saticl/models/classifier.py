@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from saticl.labels import BACKGROUND
 from saticl.options import ModelOptions
@@ -21,14 +22,14 @@ class Classifier(nn.Module):
         width: channels of the pixels.
         head_sizes: outputs of each head: 1 + the classes of step 0, then the new classes of each later step; a step
             without new classes, 0, has no head.
-        kernel: odd side of the heads' kernels; beyond the border pixels are 0.
+        kernel: side of the heads' kernels. Odd: beyond the border pixels are 0. 2: heads make four pixels of one.
     """
 
     def __init__(self, options: ModelOptions, width: int, head_sizes: Sequence[int], kernel: int = 1) -> None:
         super().__init__()
         self.balanced = options.init_balanced
         self.dropout = nn.Dropout2d(options.dropout) if options.dropout2d else nn.Dropout(options.dropout)
-        self.heads = nn.ModuleList(nn.Conv2d(width, size, kernel, padding=kernel // 2) for size in head_sizes if size)
+        self.heads = nn.ModuleList(_head(width, size, kernel) for size in head_sizes if size)
 
     @property
     def num_classes(self) -> int:
@@ -36,7 +37,7 @@ class Classifier(nn.Module):
         return sum(_conv(head).out_channels for head in self.heads)
 
     def forward(self, pixels: Feature) -> Logits:
-        """Pixels [B, width, h, w] to scores [B, K, h, w]."""
+        """Pixels [B, width, h, w] to scores [B, K, h, w], or [B, K, 2h, 2w] with kernels of 2."""
         pixels = self.dropout(pixels)
         return torch.cat([head(pixels) for head in self.heads], dim=1)
 
@@ -52,10 +53,31 @@ class Classifier(nn.Module):
             return
         first = _conv(self.heads[0])
         width, kernel, weight = first.in_channels, first.weight.shape[-1], first.weight
-        head = nn.Conv2d(width, num_new, kernel, padding=kernel // 2, device=weight.device, dtype=weight.dtype)
+        head = _head(width, num_new, kernel).to(weight.device, weight.dtype)
         if self.balanced:
             _share_background(first, head)
         self.heads.append(head)
+
+
+class Doubling(nn.Conv2d):
+    """A transposed convolution, 2x2 with stride 2, whose weights stand as those of other heads: [K, width, 2, 2].
+
+    Each of the four weights of a pixel makes one of the four scores in its place.
+    """
+
+    side = 2
+    """Of its kernel, and what bodies say that want such heads."""
+
+    def forward(self, x: Feature) -> Logits:
+        """[B, width, h, w] to [B, K, 2h, 2w]."""
+        scores: Tensor = F.conv_transpose2d(x, self.weight.transpose(0, 1), self.bias, stride=2)
+        return scores
+
+
+def _head(width: int, size: int, kernel: int) -> nn.Conv2d:
+    if kernel == Doubling.side:
+        return Doubling(width, size, kernel)
+    return nn.Conv2d(width, size, kernel, padding=kernel // 2)
 
 
 @torch.no_grad()

@@ -1,14 +1,16 @@
-"""Any timm model that gives feature maps, as an encoder for any number of bands and any image size."""
+"""Any timm model that gives feature maps, or one of ours, as an encoder for any number of bands and any image size."""
 
-from typing import Self
+from typing import Any, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saticl.errors import InvalidOptions
 from saticl.models import weights
-from saticl.models.blueprint import channels_first, create, described, draw
+from saticl.models.blueprint import channels_first, create, described, draw, require_known
+from saticl.models.exact import load_published
 from saticl.models.norm import swap_norms
+from saticl.models.own_encoders import OWN_ENCODERS
 from saticl.options import ModelOptions
 from saticl.types import Feature, Image
 
@@ -33,18 +35,37 @@ class Encoder(nn.Module):
 
     def __init__(self, options: ModelOptions, in_channels: int, image_size: int | None = None) -> None:
         super().__init__()
+        if options.encoder in OWN_ENCODERS:
+            self._build_own(options, in_channels)
+        else:
+            self._build_timm(options, in_channels, image_size)
+        self.stride = max(self.reductions)
+        self._frozen = False
+
+    def _build_timm(self, options: ModelOptions, in_channels: int, image_size: int | None) -> None:
+        require_known(options.encoder, OWN_ENCODERS)
         blueprint = draw(options, in_channels, image_size)
         self.fixed_size = blueprint.fixed_size
         self.maps = create(blueprint)
         self.channels, self.reductions = described(self.maps)
-        self.stride = max(self.reductions)
         self._channels_first = channels_first(self.maps)
         if options.weights is not None:
             weights.load_file(self.maps, blueprint, options.weights)
         elif options.pretrained:
             weights.load_pretrained(self.maps, blueprint)
         swap_norms(self.maps, options.norm)
-        self._frozen = False
+
+    def _build_own(self, options: ModelOptions, in_channels: int) -> None:
+        name = options.encoder
+        own: Any = OWN_ENCODERS[name](options, in_channels)  # an encoder and a module, which types cannot say
+        self.maps, self.fixed_size, self._channels_first = own, None, True
+        self.channels, self.reductions = own.channels, own.reductions
+        if options.weights is not None:
+            load_published(own, own.published, options.weights, name, in_channels)
+        elif options.pretrained:
+            raise InvalidOptions(
+                f"timm has no weights of {name!r}: give a file with --model.weights FILE, without --model.pretrained."
+            )
 
     def freeze(self) -> None:
         """Learn no more: no gradients, and its norms keep their statistics, also after `train()`."""

@@ -49,6 +49,22 @@ def activated_norm(norm: NormName, channels: int, act: ActName) -> nn.Module:
     return nn.Sequential(_abn(norm, channels, "leaky_relu", SLOPE), nn.Identity())
 
 
+def named_norm(norm: NormName, channels: int, activation: Inner = "leaky_relu") -> nn.Module:
+    """A normalisation and the activation that belongs to it, as one layer: for networks whose names are given.
+
+    With `activated_norm` names have a number more.
+
+    Raises:
+        InvalidOptions: as `activated_norm`.
+    """
+    if norm != "std":
+        return _abn(norm, channels, activation, SLOPE)
+    leaky = activation == "leaky_relu"
+    slope = {"negative_slope": SLOPE} if leaky else {}
+    layer: nn.Module = BatchNormAct2d(channels, apply_act=leaky, act_layer=nn.LeakyReLU, act_kwargs=slope)
+    return layer
+
+
 def swap_norms(encoder: nn.Module, norm: NormName) -> None:
     """Replace an encoder's batch norms by `norm`, in place, if In-Place ABN is safe for all of them; else do nothing.
 

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import nn
 
 from saticl.models.bodies import BODIES, Body
-from saticl.models.classifier import Classifier
+from saticl.models.classifier import Classifier, Doubling
 from saticl.models.unet import resize
 from saticl.options import ModelOptions
 from saticl.types import Feature, Image, Logits, Output
@@ -58,14 +59,16 @@ class Segmenter(nn.Module):
 
         Images whose sides do not suit the body are padded to the right and below (see `Body.pad`); logits, coarse
         and pixels are cut back, the stages are not.
-        The heads run on the coarse map, then scores are resized: a 1x1 convolution and a resize commute, and the
-        bodies whose heads see more than one pixel give the image's resolution.
+        The heads run on the pixels, then scores are resized: a 1x1 convolution and a resize commute, and bodies with
+        other heads are published networks that do the same. Of heads that make four pixels of one (`Doubling`),
+        coarse are the means.
         """
         height, width = image.shape[-2:]
         padded = self.body.pad(image)
         stages, pixels = self.body(padded)
-        coarse = self.classify(pixels)
-        logits = resize(coarse, padded.shape[-2:])
+        scores = self.classify(pixels)
+        logits = resize(scores, padded.shape[-2:])
+        coarse = F.avg_pool2d(scores, 2) if self.body.kernel == Doubling.side else scores
         if padded.shape != image.shape:
             rows = math.ceil(pixels.shape[-2] * height / padded.shape[-2])
             cols = math.ceil(pixels.shape[-1] * width / padded.shape[-1])

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import safetensors.torch
 import timm
@@ -15,6 +16,24 @@ from saticl.errors import InvalidCheckpoint
 from saticl.models.blueprint import Blueprint
 
 State = dict[str, Tensor]
+
+NESTS = ("state_dict", "model", "model_state")
+"""Under which names programs keep the weights beside what else they save."""
+
+
+class Forgotten:
+    """Stands for a NumPy scalar in a file, such as the best score so far: nothing of NumPy is called to make one."""
+
+    def __init__(self, *given: object) -> None:
+        del given
+
+    def __setstate__(self, state: object) -> None:
+        """Remember nothing."""
+
+
+FORGOTTEN: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    (Forgotten, name) for name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
+]
 
 
 def load_file(maps: nn.Module, blueprint: Blueprint, path: Path) -> None:
@@ -48,7 +67,7 @@ def load_pretrained(maps: nn.Module, blueprint: Blueprint) -> None:
 def read_state(path: Path, option: str = "--model.weights") -> State:
     """The named tensors of a .safetensors or torch file (.pth, .pt, .tar), nothing else; never unpickled.
 
-    Looks inside `{"state_dict": ...}` and `{"model": ...}`, and drops the `module.` of DataParallel. `option` is the
+    Looks inside `{"state_dict": ...}` and the other `NESTS`, and drops the `module.` of DataParallel. `option` is the
     one that names the file.
 
     Raises:
@@ -60,7 +79,8 @@ def read_state(path: Path, option: str = "--model.weights") -> State:
         if path.suffix == ".safetensors":
             content: object = safetensors.torch.load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(FORGOTTEN):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InvalidCheckpoint(
             f"{path} holds more than weights, or it is damaged. It is refused, because reading it could run code "
@@ -70,7 +90,7 @@ def read_state(path: Path, option: str = "--model.weights") -> State:
         raise InvalidCheckpoint(
             f"{path} is not a file of weights, or it is damaged ({type(error).__name__})."
         ) from error
-    for nest in ("state_dict", "model"):
+    for nest in NESTS:
         if isinstance(content, Mapping) and isinstance(content.get(nest), Mapping):
             content = content[nest]
     items = content.items() if isinstance(content, Mapping) else ()

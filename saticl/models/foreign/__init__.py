@@ -7,7 +7,9 @@ name among the choices of `import --architecture`. What it computes must be a bo
 from collections.abc import Mapping
 
 from saticl.models.foreign.architecture import Architecture
+from saticl.models.foreign.erfnet import ERFNet
+from saticl.models.foreign.mib import MiB
 from saticl.models.foreign.smp import SMPUNet
 
-ARCHITECTURES: Mapping[str, Architecture] = {"smp-unet": SMPUNet()}
+ARCHITECTURES: Mapping[str, Architecture] = {"smp-unet": SMPUNet(), "mib": MiB(), "erfnet": ERFNet()}
 """By the name that `--architecture` takes."""

@@ -11,26 +11,34 @@ from saticl.models.foreign.architecture import Architecture
 from saticl.models.foreign.head import Channels, biases, rows
 from saticl.models.segmenter import Segmenter
 from saticl.models.weights import State, read_state
+from saticl.options import OutputStride
 from saticl.sentences import some_of
 
 
 def adopt(
-    path: Path, architecture: Architecture, encoder: str, channels: Channels, bands: int, image_size: int
+    path: Path,
+    architecture: Architecture,
+    encoder: str,
+    channels: Channels,
+    bands: int,
+    image_size: int,
+    output_stride: OutputStride | None = None,
 ) -> Segmenter:
     """The network of a file of weights, in evaluation mode, with one head: the background, then the learned classes.
 
-    Files may be nested (`state_dict`, `model`) and their names may have any beginning (`module.`, `model.`, `net.`).
-    What has another beginning, such as the weights of a loss, is no part of the network and stays out.
+    Files may be nested (`state_dict`, `model`, `model_state`) and their names may have any beginning (`module.`,
+    `model.`, `net.`). What has another beginning, such as the weights of a loss, is no part of the network and stays
+    out.
 
     Raises:
         InvalidCheckpoint: a file that cannot be used, or is no such network.
         InvalidOptions: another number of classes or bands; an encoder that cannot be taken over.
         UnknownName: no such encoder.
     """
-    options = architecture.options(encoder)
+    options = architecture.options(encoder, output_stride)
     state = unwrapped(read_state(path, "--checkpoint"), architecture.head, path)
     state = {name: value for name, value in state.items() if not name.startswith(architecture.unused)}
-    weight, bias = state.pop(f"{architecture.head}.weight"), state.pop(f"{architecture.head}.bias", None)
+    weight, bias = architecture.outputs(state)
     if bias is None or weight.ndim != 4:
         raise InvalidCheckpoint(f"{path} has no bias or no convolution as its last layer {architecture.head}.")
     channels.require(len(weight))

@@ -1,24 +1,38 @@
 """What has to be known of another program's network before its weights can be used here."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from saticl.options import ModelOptions
+from torch import Tensor
+
+from saticl.models.weights import State
+from saticl.options import ModelOptions, OutputStride
+
+
+class Outputs(NamedTuple):
+    """The last layer of a network."""
+
+    weight: Tensor
+    """[outputs, width, k, k], as heads have it here."""
+    bias: Tensor | None
+    """[outputs]."""
 
 
 class Architecture(Protocol):
     """A row of the table."""
 
     head: str
-    """The other program's name of the last layer, a convolution with a bias, without `.weight`."""
+    """The other program's name of the last layer, or of the first of several beside each other, without `.weight`."""
     unused: tuple[str, ...]
     """Beginnings of names on which no score of a pixel depends."""
 
-    def options(self, encoder: str) -> ModelOptions:
+    def options(self, encoder: str, output_stride: OutputStride | None) -> ModelOptions:
         """The same network here, for the name that the other program has for its encoder.
 
+        Weights do not say at which output stride they were trained; None is the usual one.
+
         Raises:
-            UnknownName, InvalidOptions: no such encoder, or none that can be taken over.
+            UnknownName, InvalidOptions: no such encoder, or none that can be taken over, or not at this stride.
         """
         ...
 
@@ -28,6 +42,10 @@ class Architecture(Protocol):
         Raises:
             InvalidOptions: naming the encoder.
         """
+        ...
+
+    def outputs(self, state: State) -> Outputs:
+        """Take the last layer out of a state, which has at least the weight of `head`."""
         ...
 
     def renamed(self, names: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:

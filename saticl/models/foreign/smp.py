@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from saticl.errors import InvalidOptions
 from saticl.models.blueprint import require_known
-from saticl.models.weights import flat
-from saticl.options import ModelOptions
+from saticl.models.foreign.architecture import Outputs
+from saticl.models.weights import State, flat
+from saticl.options import ModelOptions, OutputStride
 
 RESNETS = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
@@ -32,12 +33,15 @@ class SMPUNet:
     head = "segmentation_head.0"
     unused: tuple[str, ...] = ("classification_head.",)
 
-    def options(self, encoder: str) -> ModelOptions:
+    def options(self, encoder: str, output_stride: OutputStride | None) -> ModelOptions:
         """The U-Net around `tu-<any timm encoder>` or one of SMP's own ResNets.
 
         Raises:
-            UnknownName: timm has no such encoder. InvalidOptions: an encoder of SMP's own that timm does not have.
+            UnknownName: timm has no such encoder. InvalidOptions: an encoder of SMP's own that timm does not have, or
+                another stride than the encoder's own, which that U-Net does not have.
         """
+        if output_stride is not None:
+            raise InvalidOptions("--architecture smp-unet has the strides of its encoder: leave --output-stride out.")
         name = encoder.removeprefix("tu-")
         if name == encoder and encoder not in RESNETS:
             raise InvalidOptions(
@@ -59,6 +63,10 @@ class SMPUNet:
                 f"The encoder {encoder!r} cannot be imported: its maps are {', '.join(map(str, reductions))} times "
                 "smaller than the image, and only encoders with 2, 4, 8, 16, 32 or 4, 8, 16, 32 can be taken over."
             )
+
+    def outputs(self, state: State) -> Outputs:
+        """The last convolution."""
+        return Outputs(state.pop(f"{self.head}.weight"), state.pop(f"{self.head}.bias", None))
 
     def renamed(self, names: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
         """Encoders as timm's, whose dots and underscores differ from wrapper to wrapper; decoders by their blocks."""
