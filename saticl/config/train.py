@@ -77,7 +77,11 @@ class TrainConfig(FrozenOptions):
         "was trained with, or those of the new data",
     )
     dataset: str | None = Field(None, description="name of the expected dataset; a folder with another one is refused")
-    method: str = Field("mib", description="learning method, see `list methods`, or your own as package.module:Class")
+    method: str = Field(
+        "mib",
+        description="learning method, see `list methods`, or your own as package.module:Class; with --extend: cbd "
+        "where none is named",
+    )
     name: FolderName | None = Field(None, description="name of the run (default: the method's)")
     output_folder: Path = Field(
         Path("outputs"), description="folder of all runs; this one goes to <dataset>/<task>/<name>/step-N below it"

@@ -11,6 +11,9 @@ from saticl.methods import GATED, METHODS, MethodSpec, find
 from saticl.runs.folder import MODEL_FILE
 from saticl.runs.step import read_info
 
+EXTENDING = "cbd"
+"""Method of a step that --extend adds, where none is named."""
+
 NETWORK_OPTIONS = ("encoder", "decoder", "output_stride", "act", "norm", "dropout", "dropout2d")
 """Options of `model` that a network keeps for all its steps."""
 
@@ -20,15 +23,22 @@ def resolve_training(settings: Sequence[Setting]) -> TrainConfig:
 
     Raises InvalidOptions for bad values and for options that the method does not read, UnknownName for the method.
     """
-    spec = _chosen_method(settings)
-    config = resolve(TrainConfig, [*_own_defaults(spec), *_of_extended(settings), *settings])
+    method = _chosen_method(settings)
+    spec = find(str(method.value))
+    config = resolve(TrainConfig, [method, *_own_defaults(spec), *_of_extended(settings), *settings])
     _refuse_unread(config, spec, settings)
     return config
 
 
-def _chosen_method(settings: Iterable[Setting]) -> MethodSpec:
-    names = [setting.value for setting in settings if setting.path == ("method",)]
-    return find(str(names[-1] if names else TrainConfig.model_fields["method"].default))
+def _chosen_method(settings: Iterable[Setting]) -> Setting:
+    """The last one that was named, else that of the published tasks, or of extensions."""
+    last = {setting.path: setting for setting in settings}
+    if ("method",) in last:
+        return last["method",]
+    extended = last.get(("extend",))
+    extends = extended is not None and extended.value is not None
+    default = EXTENDING if extends else TrainConfig.model_fields["method"].default
+    return Setting(("method",), default, "method, by default,")
 
 
 def _own_defaults(spec: MethodSpec) -> list[Setting]:

@@ -5,6 +5,7 @@ changes its arguments, and returns 0, still in the graph, where no pixel counts.
 """
 
 from saticl.losses.cross_entropy import (
+    class_balanced_cross_entropy,
     cross_entropy,
     focal,
     incremental_bce,
@@ -26,6 +27,7 @@ from saticl.losses.relations import pixel_contrast, prototype_distillation, rela
 
 __all__ = [
     "attended_mse",
+    "class_balanced_cross_entropy",
     "cross_entropy",
     "distillation",
     "feature_mse",

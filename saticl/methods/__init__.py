@@ -148,6 +148,14 @@ METHODS: tuple[MethodSpec, ...] = (
         reads=frozenset({"kd.decoder_factor", "cil"}),
     ),
     MethodSpec(
+        "cbd",
+        "our own: as cil, but every new class weighs the same, however few its pixels; the default of --extend",
+        "-",
+        "saticl.methods.cbd:CBD",
+        defaults={"kd.decoder_factor": 5.0},
+        reads=frozenset({"kd.decoder_factor"}),
+    ),
+    MethodSpec(
         "hciss",
         "reconstruction: labels and features guided by what the previous model recognises",
         "after Rong et al., IEEE TGRS 2022, document 9762919; no code or full text known",

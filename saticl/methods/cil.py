@@ -18,6 +18,7 @@ from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses import unlabelled_distillation
 from saticl.methods.base import Method
 from saticl.methods.options import CILOptions
+from saticl.tasks import Task
 from saticl.types import Labels, Logits, Output, Terms
 
 
@@ -28,18 +29,17 @@ class CIL(Method):
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:
         """Cross entropy of pixels labelled with a class."""
-        return {"ce": self.criterion(new.logits, self.new_only(target))}
+        return {"ce": self.criterion(new.logits, named(target, self.task))}
 
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:
         """The teacher's labels for all other pixels, more where it is unsure."""
         options = self.options
         loss = unlabelled_distillation(
-            new.logits, old.logits, self.new_only(target), options.entropy_weight, options.temperature
+            new.logits, old.logits, named(target, self.task), options.entropy_weight, options.temperature
         )
         return {"kd": self.kd.decoder_factor * loss}
 
-    def new_only(self, target: Labels) -> Labels:
-        """Labels without background; where no class is new, background hides nothing and stays."""
-        if not self.task.new:
-            return target
-        return target.masked_fill(target == BACKGROUND, IGNORE)
+
+def named(target: Labels, task: Task) -> Labels:
+    """Labels without background, which hides old classes; where no class is new, it hides nothing and stays."""
+    return target.masked_fill(target == BACKGROUND, IGNORE) if task.new else target

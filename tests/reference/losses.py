@@ -154,6 +154,17 @@ def new_class_cross_entropy(logits: Tensor, target: Tensor, num_old: int) -> flo
     return mean(losses)
 
 
+def class_balanced_cross_entropy(logits: Tensor, target: Tensor) -> float:
+    """For each class of the labels the sum of -log q(y) over its pixels / (their number + 1/256 of an image)."""
+    least = target.shape[1] * target.shape[2] / 256
+    of_class: dict[int, list[float]] = {}
+    for place in places(target):
+        label = label_at(target, place)
+        if label != IGNORE:
+            of_class.setdefault(label, []).append(-math.log(softmax(scores_at(logits, place))[label]))
+    return mean([sum(losses) / (len(losses) + least) for losses in of_class.values()])
+
+
 def unlabelled_distillation(
     logits: Tensor, old_logits: Tensor, target: Tensor, entropy_weight: float, temperature: float
 ) -> float:

@@ -157,6 +157,22 @@ def test_numbers_that_are_choices_are_numbers() -> None:
     assert resolve_training(parse(TrainConfig, "--data-root=d", "--task.step", "all")).task.step == "all"
 
 
+@pytest.mark.parametrize(
+    ("given", "method", "weight"),
+    [
+        ((), "mib", 1.0),
+        (("--extend", "run/step-0"), "cbd", 5.0),
+        (("--extend", "run/step-0", "--method", "mib"), "mib", 1.0),
+        (("--method", "ft"), "ft", 0.0),
+        (("--extend", "none"), "mib", 1.0),
+    ],
+)
+def test_an_extension_has_a_default_method_of_its_own(given: tuple[str, ...], method: str, weight: float) -> None:
+    config = resolve_training(parse(TrainConfig, "--data-root=d", *given))
+
+    assert (config.method, config.kd.decoder_factor) == (method, weight)
+
+
 def test_none_unsets_what_is_no_text_and_is_text_elsewhere() -> None:
     config = resolve_training(parse(TrainConfig, "--data-root=d", "--in-channels=none", "--tracking.uri", "none"))
 

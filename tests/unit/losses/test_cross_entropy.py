@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from saticl.losses import (
+    class_balanced_cross_entropy,
     cross_entropy,
     focal,
     fold_old,
@@ -130,3 +131,23 @@ def test_folding_works_when_a_step_adds_no_class() -> None:
 
     assert_close(loss, torch.tensor(0.0))
     assert_close(logits.grad, torch.zeros_like(logits))
+
+
+@given(step_cases())
+def test_class_balanced_cross_entropy_is_the_equation(case: StepCase) -> None:
+    loss = class_balanced_cross_entropy(case.logits, case.target)
+
+    assert_close(loss, expected(reference.class_balanced_cross_entropy(case.logits, case.target)))
+
+
+def test_a_class_weighs_the_same_on_many_pixels_and_on_few_but_less_on_almost_none() -> None:
+    logits = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    target = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    target[:, :8] = 1
+    target[:, 8, :2] = 2
+
+    class_balanced_cross_entropy(logits, target).backward()
+
+    many, quarter, few = (-logits.grad[0, label][target[0] == label].sum() for label in range(3))
+    assert_close(quarter, many, rtol=0.02, atol=0)
+    assert few < 0.5 * many

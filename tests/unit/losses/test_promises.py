@@ -24,6 +24,7 @@ def positions(features: Tensor) -> Tensor:
 
 LABELLED: dict[str, Loss] = {
     "cross_entropy": lambda case: losses.cross_entropy(case.logits, case.target),
+    "class_balanced_cross_entropy": lambda case: losses.class_balanced_cross_entropy(case.logits, case.target),
     "cross_entropy_unbiased": lambda case: losses.cross_entropy(case.logits, case.target, case.num_old),
     "cross_entropy_weighted": lambda case: losses.cross_entropy(
         case.logits, case.target, case.num_old, torch.arange(1.0, 1 + case.logits.shape[1])

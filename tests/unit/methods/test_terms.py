@@ -11,6 +11,7 @@ from torch import Tensor
 from saticl.labels import IGNORE
 from saticl.losses import (
     attended_mse,
+    class_balanced_cross_entropy,
     distillation,
     feature_mse,
     incremental_bce,
@@ -19,6 +20,7 @@ from saticl.losses import (
     unbiased_distillation,
     unlabelled_distillation,
 )
+from saticl.methods.cbd import CBD
 from saticl.methods.cil import CIL
 from saticl.methods.criterion import build_criterion
 from saticl.methods.hciss import HCISS
@@ -97,6 +99,19 @@ def test_cil_divides_the_pixels_between_labels_and_teacher(case: tuple[Output, O
     unlabelled = target.masked_fill(target == 0, IGNORE)
     torch.testing.assert_close(terms["ce"], new_class_cross_entropy(new.logits, target, 2))
     torch.testing.assert_close(terms["kd"], 3 * unlabelled_distillation(new.logits, old.logits, unlabelled, 2.0, 3.0))
+
+
+def test_cbd_weighs_labelled_classes_alike_and_leaves_the_other_pixels_to_the_teacher(
+    case: tuple[Output, Output, Tensor],
+) -> None:
+    new, old, target = case
+    method = CBD(TASK, CRITERION, KD)
+
+    terms = method.supervision(new, old.logits, target) | method.distillation(new, old, target)
+
+    unlabelled = target.masked_fill(target == 0, IGNORE)
+    torch.testing.assert_close(terms["ce"], class_balanced_cross_entropy(new.logits, unlabelled))
+    torch.testing.assert_close(terms["kd"], 3 * unlabelled_distillation(new.logits, old.logits, unlabelled, 0.0))
 
 
 def test_hciss_labels_old_pixels_of_which_the_teacher_is_sure_and_ignores_the_others() -> None:
