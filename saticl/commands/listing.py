@@ -34,6 +34,8 @@ def datasets() -> list[Row]:
             "classes": [entry.name for entry in adapter.classes],
             "choices": [_offer(choice) for choice in adapter.choices],
             "tasks": [protocol.name for protocol in _protocols(adapter)],
+            "licence": adapter.licence,
+            "citation": adapter.citation,
         }
         for adapter in raw.DATASETS
     ]

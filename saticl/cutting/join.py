@@ -39,6 +39,8 @@ def join(blocks: Sequence[Sequence[Block]], recipe: Recipe, adapter: DatasetAdap
         {
             "version": __version__,
             "dataset": str(recipe.options["dataset"]),
+            "licence": adapter.licence,
+            "citation": adapter.citation,
             "classes": tuple(ClassEntry(name=entry.name, colour=entry.colour) for entry in adapter.classes),
             "background": adapter.background,
             "protocols": {

@@ -2,13 +2,30 @@
 
 from pathlib import Path
 
+from saticl.datasets.agriculture_vision import AgricultureVision, AgricultureVision2021
 from saticl.datasets.base import DatasetAdapter
+from saticl.datasets.deepglobe import DeepGlobe
+from saticl.datasets.dlrsd import DLRSD
+from saticl.datasets.five_billion_pixels import FiveBillionPixels
+from saticl.datasets.flair import Flair
 from saticl.datasets.folder import Folder
+from saticl.datasets.gid import GID5, GID15
+from saticl.datasets.isaid import ISAID
+from saticl.datasets.loveda import LoveDA
+from saticl.datasets.openearthmap import OpenEarthMap
 from saticl.datasets.potsdam import Potsdam
+from saticl.datasets.uavid import UAVid
 from saticl.datasets.vaihingen import Vaihingen
+from saticl.datasets.whdld import WHDLD
 from saticl.errors import UnknownName
 
-DATASETS: tuple[type[DatasetAdapter], ...] = (Potsdam, Vaihingen, Folder)
+BUILT_IN: tuple[type[DatasetAdapter], ...] = (
+    *(Potsdam, Vaihingen, LoveDA, ISAID, DeepGlobe, Flair, OpenEarthMap, UAVid),
+    *(AgricultureVision, AgricultureVision2021, FiveBillionPixels, GID15, GID5, WHDLD, DLRSD),
+)
+"""Those that are chosen by their name."""
+
+DATASETS: tuple[type[DatasetAdapter], ...] = (*BUILT_IN, Folder)
 """All kinds of datasets; `Folder` is chosen by giving the YAML file that describes it."""
 
 
@@ -19,8 +36,7 @@ def find(name: str) -> DatasetAdapter:
     """
     if Path(name).suffix.lower() in (".yaml", ".yml"):
         return Folder.from_file(Path(name))
-    for adapter in (Potsdam, Vaihingen):
+    for adapter in BUILT_IN:
         if adapter.name == name.lower():
             return adapter()
-    valid = [*(adapter.name for adapter in DATASETS if adapter is not Folder), "path/to/description.yaml"]
-    raise UnknownName("dataset", name, valid)
+    raise UnknownName("dataset", name, [*(adapter.name for adapter in BUILT_IN), "path/to/description.yaml"])

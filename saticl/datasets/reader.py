@@ -109,7 +109,7 @@ def open_scene(scene: Scene) -> Iterator[SceneReader]:
     with ExitStack() as stack:
         beside = [stack.enter_context(opened(mask.path)) for mask in scene.masks]  # which may know where it lies
         imagery = stack.enter_context(
-            open_image(scene.image, scene.bands, scene.dsm, scene.crs, scene.wanted, scene.nodata, beside)
+            open_image(scene.image, scene.bands, scene.dsm, scene.crs, scene.wanted, scene.nodata, beside, scene.more)
         )
         labels = stack.enter_context(open_labels(scene, Under(imagery.own, imagery.grid, imagery.is_located)))
         yield SceneReader(scene, imagery, labels)

@@ -18,7 +18,7 @@ from rasterio.enums import ColorInterp
 
 from saticl.errors import InvalidRaster
 from saticl.geo.grids import AS_IT_IS, Regrid, Wanted, place_in_scene, regrid, regridded
-from saticl.geo.nodata import either, fits, without_data
+from saticl.geo.nodata import blank, either, fits, without_data
 from saticl.geo.palette import Flags
 from saticl.geo.place import Place
 from saticl.geo.raster import Array, opened, parse_crs, read_bands
@@ -62,6 +62,8 @@ class ImageReader:
     """The other grid on which they are read; None where it is their own."""
     is_located: bool
     """Whether the file of the image says itself where it lies."""
+    more: tuple[DatasetReader, ...] = ()
+    """Further files of the image, whose bands follow."""
 
     @property
     def grid(self) -> Place:
@@ -80,8 +82,7 @@ class ImageReader:
 
     def read(self, window: Window) -> Patch:
         """The pixels of a window inside the image."""
-        image = _as_supported(read_bands(self.image, range(1, len(self.bands) + 1), window))
-        invalid = without_data(self.image, image, window, self.nodata)
+        image, invalid = self._pixels(window)
         dsm = None
         if self.dsm is not None:
             dsm, lost = _heights(self.dsm, window, self.dsm_nodata)
@@ -91,6 +92,20 @@ class ImageReader:
             if dsm is not None:
                 dsm[:, invalid] = 0
         return Patch(image, dsm, invalid)
+
+    def _pixels(self, window: Window) -> tuple[Array, Flags | None]:
+        """All bands, of all files, and where one of them holds no data."""
+        (first, number), *others = _shares((self.image, *self.more), self.bands)
+        image = _as_supported(read_bands(first, range(1, number + 1), window))
+        invalid = without_data(first, image, window, None if others else self.nodata)
+        if not others:
+            return image, invalid
+        parts = [image]
+        for file, number in others:
+            parts.append(_as_supported(read_bands(file, range(1, number + 1), window)))
+            invalid = either(invalid, without_data(file, parts[-1], window, None))
+        image = np.concatenate(parts)
+        return image, either(invalid, blank(image, self.nodata))  # a value such as 0 must stand in all bands
 
 
 @contextmanager
@@ -102,20 +117,24 @@ def open_image(
     wanted: Wanted = AS_IT_IS,
     nodata: float | None = None,
     beside: Sequence[DatasetReader] = (),
+    more: Sequence[str] = (),
 ) -> Iterator[ImageReader]:
     """Open an image of these bands, and its surface model where one is named.
 
     `crs` and `nodata` serve where the image's file says nothing. `beside` are further files of the scene, which may
-    know where it lies. Raises InvalidRaster for damaged files, another number of bands, complex numbers, a surface
-    model of another size, and a grid that cannot be made; InvalidOptions for a coordinate system that does not exist.
+    know where it lies. `more` are further files of the image on the same grid, whose bands follow. Raises
+    InvalidRaster for damaged files, another number of bands, complex numbers, a surface model or further files of
+    another size, and a grid that cannot be made; InvalidOptions for a coordinate system that does not exist.
     """
     with ExitStack() as stack:
         pixels = stack.enter_context(opened(image))
+        further = [stack.enter_context(opened(path)) for path in more]
         heights = None if dsm is None else stack.enter_context(opened(dsm))
-        _check_bands(pixels, bands)
+        _check_bands(pixels, further, bands)
         empty = pixels.nodata if pixels.nodata is not None else nodata
         empty = empty if empty is not None and fits(empty, np.dtype(pixels.dtypes[0])) else None
-        names = tuple(given or band for given, band in zip(pixels.descriptions, bands, strict=False))
+        given = [name for file, number in _shares((pixels, *further), bands) for name in file.descriptions[:number]]
+        names = tuple(name or band for name, band in zip(given, bands, strict=True))
         low = None if heights is None else heights.nodata
         files = [file for file in (pixels, *beside, heights) if file is not None]
         is_located = not pixels.transform.is_identity and bool(pixels.crs or crs)
@@ -127,6 +146,7 @@ def open_image(
         else:
             notes, grid, how = (other.note,), other.grid, other.resampling
             pixels = stack.enter_context(regridded(pixels, own, grid, how, empty))
+            further = [stack.enter_context(regridded(file, own, grid, how, empty)) for file in further]
             if heights is not None:
                 place = place_in_scene(heights, own, MAX_DSM_GAP)
                 heights = stack.enter_context(regridded(heights, place, grid, how, low))
@@ -143,6 +163,7 @@ def open_image(
             own,
             other,
             is_located,
+            tuple(further),
         )
 
 
@@ -160,13 +181,26 @@ def first_crs(files: Sequence[DatasetReader], fallback: str | None) -> CRS | Non
     return None if fallback is None else parse_crs(fallback)
 
 
-def _check_bands(image: DatasetReader, bands: tuple[str, ...]) -> None:
-    wanted = len(bands)
-    if any(np.dtype(dtype).kind == "c" for dtype in image.dtypes):
-        raise InvalidRaster(f"{image.name} holds complex numbers ({image.dtypes[0]}): convert it to real ones.")
+def _shares(files: Sequence[DatasetReader], bands: tuple[str, ...]) -> list[tuple[DatasetReader, int]]:
+    """Each file of an image, with the number of its bands: the first has those that the others do not have."""
+    others = [(file, file.count - (file.colorinterp[-1] == ColorInterp.alpha)) for file in files[1:]]
+    return [(files[0], len(bands) - sum(number for _, number in others)), *others]
+
+
+def _check_bands(image: DatasetReader, more: Sequence[DatasetReader], bands: tuple[str, ...]) -> None:
+    for file in (image, *more):
+        if any(np.dtype(dtype).kind == "c" for dtype in file.dtypes):
+            raise InvalidRaster(f"{file.name} holds complex numbers ({file.dtypes[0]}): convert it to real ones.")
+        if (file.height, file.width, file.dtypes[0]) != (image.height, image.width, image.dtypes[0]):
+            raise InvalidRaster(
+                f"{file.name} has {file.width} x {file.height} pixels of type {file.dtypes[0]}, but {image.name}, "
+                f"a part of the same image, {image.width} x {image.height} of type {image.dtypes[0]}: check both."
+            )
+    wanted = _shares((image, *more), bands)[0][1]
     has_alpha = image.count == wanted + 1 and image.colorinterp[-1] == ColorInterp.alpha
     if image.count != wanted and not has_alpha:
-        raise InvalidRaster(f"{image.name} has {image.count} bands, but {wanted} are expected ({', '.join(bands)}).")
+        found = image.count + len(bands) - wanted
+        raise InvalidRaster(f"{image.name} has {found} bands, but {len(bands)} are expected ({', '.join(bands)}).")
 
 
 def _dsm_notes(image: DatasetReader, dsm: DatasetReader) -> tuple[str, ...]:
