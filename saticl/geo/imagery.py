@@ -199,8 +199,9 @@ def _check_bands(image: DatasetReader, more: Sequence[DatasetReader], bands: tup
     wanted = _shares((image, *more), bands)[0][1]
     has_alpha = image.count == wanted + 1 and image.colorinterp[-1] == ColorInterp.alpha
     if image.count != wanted and not has_alpha:
-        found = image.count + len(bands) - wanted
-        raise InvalidRaster(f"{image.name} has {found} bands, but {len(bands)} are expected ({', '.join(bands)}).")
+        found, files = image.count + len(bands) - wanted, " and ".join(file.name for file in (image, *more))
+        have = "have" if more else "has"
+        raise InvalidRaster(f"{files} {have} {found} bands, but {len(bands)} are expected ({', '.join(bands)}).")
 
 
 def _dsm_notes(image: DatasetReader, dsm: DatasetReader) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from saticl import __version__, cli
 from saticl import config as trees
+from saticl.datasets import BUILT_IN
 from saticl.errors import NonFiniteLoss
 from saticl.flags import guard
 from saticl.flags.leaves import tree
@@ -359,7 +360,8 @@ def test_the_shell_completes_options_and_choices() -> None:
 
 def test_the_shell_completes_names_of_methods_datasets_and_tasks(tiny_tiles: Path) -> None:
     assert complete("train", "--method", "l") == ["lwf", "lwf-mc", "lgkd"]
-    assert complete("prepare", "--dataset", "") == ["potsdam", "vaihingen"]
+    assert complete("prepare", "--dataset", "") == [adapter.name for adapter in BUILT_IN]
+    assert complete("prepare", "--dataset", "gid") == ["gid15", "gid5"]
     assert complete("list", "tasks", "--dataset", "v") == ["vaihingen"]
     assert complete("train", "--task.name", "") == ["offline", "222a", "321", "6s", "4-1", "3-1s", "2-1s", "1s"]
     assert complete("train", "--data-root", "/nowhere", "--task.name", "6") == ["6s"]
