@@ -12,10 +12,11 @@ from rich.console import Console
 
 from saticl import datasets
 from saticl.commands import listing
-from saticl.datasets import BUILT_IN
+from saticl.datasets import BUILT_IN, flair, uavid
 from saticl.datasets.base import Request, Scene
 from saticl.datasets.pairs import PairedDataset, is_held_out
 from saticl.errors import InvalidOptions, InvalidRaster, MissingRawData
+from saticl.geo import raster
 from saticl.geo.raster import write
 from saticl.labels import IGNORE, UNLABELLED
 from saticl.views import Views
@@ -335,6 +336,40 @@ def test_a_crop_without_the_mask_of_one_pattern_is_missed(tmp_path: Path) -> Non
 
     with pytest.raises(MissingRawData, match=r"qrs_0-0-512-512 \(waterway\)"):
         scenes_of("agriculture_vision", tmp_path)
+
+
+def test_transparent_pixels_of_a_boundary_lie_outside(tmp_path: Path) -> None:
+    written = WRITERS["agriculture_vision"](tmp_path)
+    path = tmp_path / "val/boundaries/QRS_0-0-512-512.png"
+    opaque = np.full((72, 64), 255, np.uint8)
+    opaque[40:] = 0
+    write_picture(path, np.stack([raster.read(path)[0], opaque]))
+
+    _, _, labels = whole(scenes_of("agriculture_vision", tmp_path)["qrs_0-0-512-512"])
+
+    assert (labels[40:] == IGNORE).all()
+    truth = expected("agriculture_vision", written["qrs_0-0-512-512"])
+    np.testing.assert_array_equal(labels[:40], truth[:40])
+
+
+def test_padding_of_isaid_is_ignored(tmp_path: Path) -> None:
+    WRITERS["isaid"](tmp_path / "raw")
+    raw = np.full((1, 73, 85), 255, np.uint8)
+    raw[0, 0] = 14
+    write_picture(tmp_path / "raw/train/Semantic_masks/images/P0007_instance_color_RGB.png", raw)
+
+    manifest = prepared(tmp_path / "raw", tmp_path / "tiles", dataset="isaid")
+
+    (scene,) = (scene for scene in manifest.scenes if scene.id == "p0007")
+    assert (scene.counts[14], scene.ignored, scene.residual) == (85, 72 * 85, 0)
+
+
+def test_published_splits_are_whole() -> None:
+    assert (len(flair.TEST), len(flair.VAL), len(flair.SPLITS)) == (10, 8, 18)
+    assert (sorted(uavid.TRAIN), sorted(uavid.VAL)) == (
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 31, 32, 33, 34, 35],
+        [16, 17, 18, 19, 20, 36, 37],
+    )
 
 
 def test_only_oblique_pictures_are_not_turned() -> None:
