@@ -209,6 +209,14 @@ def test_a_mask_without_its_image_is_missed(tmp_path: Path) -> None:
         scenes_of("isaid", tmp_path)
 
 
+def test_an_unpacked_file_counts_before_one_in_an_archive(tmp_path: Path) -> None:
+    written = WRITERS["whdld"](tmp_path)
+    with zipfile.ZipFile(tmp_path / "A.zip", "w") as archive:
+        archive.write(tmp_path / "WHDLD/ImagesPNG/wh0099.png", "WHDLD/ImagesPNG/wh0001.png")
+
+    check_pixels("whdld", scenes_of("whdld", tmp_path)["wh0001"], written["wh0001"])
+
+
 def test_damaged_images_and_those_without_labels_are_left_out(tmp_path: Path) -> None:
     WRITERS["isaid"](tmp_path)
 
