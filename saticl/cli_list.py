@@ -51,9 +51,7 @@ def _list_tasks(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(
-            "--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.with_orders)
-        ),
+        typer.Option("--dataset", help="one dataset only", autocompletion=suggestions.completer(suggestions.datasets)),
     ] = None,
     data_root: Annotated[
         Path | None, typer.Option("--data-root", "--data_root", help="tasks of a folder that `prepare` wrote")

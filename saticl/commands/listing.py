@@ -34,6 +34,8 @@ def datasets(pattern: str | None = None) -> list[Row]:
             "classes": [entry.name for entry in adapter.classes],
             "choices": [_offer(choice) for choice in adapter.choices],
             "tasks": [order.protocol.name for order in of_adapter(adapter)],
+            "licence": adapter.licence,
+            "citation": adapter.citation,
         }
         for adapter in raw.DATASETS
     ]

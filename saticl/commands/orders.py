@@ -15,7 +15,6 @@ from saticl import datasets as raw
 from saticl.datasets.base import DatasetAdapter
 from saticl.errors import UnknownName
 from saticl.labels import Colour
-from saticl.protocols import PUBLISHED
 from saticl.tasks import OFFLINE, Protocol, offline
 from saticl.tiles.manifest import Manifest
 
@@ -33,7 +32,7 @@ class Order:
     dataset: str
     protocol: Protocol
     colours: Mapping[str, Colour]
-    """By class; of datasets that `prepare` does not know, empty."""
+    """By class; empty where they are not shown."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,15 +94,9 @@ def _prepared(root: Path) -> list[Order]:
 
 
 def _known(dataset: str | None) -> list[Order]:
-    """Those of the datasets that `prepare` knows, then the published ones of other datasets."""
-    if dataset is not None and dataset not in PUBLISHED:
-        return of_adapter(raw.find(dataset))
-    adapters = {adapter.name: adapter for adapter in raw.DATASETS}
-    found = [order for adapter in adapters.values() for order in of_adapter(adapter)]
-    found += [
-        Order(name, protocol, {}) for name, group in PUBLISHED.items() if name not in adapters for protocol in group
-    ]
-    return [order for order in found if dataset in (None, order.dataset)]
+    """Those of a dataset, or of all."""
+    adapters = raw.DATASETS if dataset is None else (raw.find(dataset),)
+    return [order for adapter in adapters for order in of_adapter(adapter)]
 
 
 def of_adapter(adapter: DatasetAdapter | type[DatasetAdapter]) -> list[Order]:

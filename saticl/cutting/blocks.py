@@ -44,5 +44,5 @@ def blocks_of(scene: Scene, height: int, width: int, tile_size: int, overlap: in
 
 def is_sequential(scene: Scene) -> bool:
     """Whether one of its files can only be read from its beginning."""
-    names = (scene.image, *(mask.path for mask in scene.masks), scene.dsm)
+    names = (scene.image, *scene.more, *(mask.path for mask in scene.masks), scene.dsm)
     return any(Path(name).suffix.lower() in SEQUENTIAL for name in names if name is not None)

@@ -47,7 +47,7 @@ Report = Callable[[str, int], None]
 def look_at(scene: Scene) -> Look:
     """Open the files of a scene and close them again."""
     places: dict[str, Place] = {}
-    for path in (scene.image, *(mask.path for mask in scene.masks), scene.dsm):
+    for path in (scene.image, *scene.more, *(mask.path for mask in scene.masks), scene.dsm):
         if path is not None:
             with suppress(InvalidRaster):  # opening the scene says it
                 places[path] = place_of(path)

@@ -36,6 +36,8 @@ def join(scenes: Scenes, recipe: Recipe, adapter: DatasetAdapter) -> Manifest:
         {
             "version": __version__,
             "dataset": str(recipe.options["dataset"]),
+            "licence": adapter.licence,
+            "citation": adapter.citation,
             "classes": tuple(ClassEntry(name=entry.name, colour=entry.colour) for entry in adapter.classes),
             "background": adapter.background,
             "protocols": {

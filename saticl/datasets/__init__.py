@@ -3,15 +3,33 @@
 from pathlib import Path
 
 from saticl.datasets.ade20k import ADE20K
+from saticl.datasets.agriculture_vision import AgricultureVision, AgricultureVision2021
 from saticl.datasets.base import DatasetAdapter
 from saticl.datasets.cityscapes import Cityscapes
+from saticl.datasets.deepglobe import DeepGlobe
+from saticl.datasets.dlrsd import DLRSD
+from saticl.datasets.five_billion_pixels import FiveBillionPixels
+from saticl.datasets.flair import Flair
 from saticl.datasets.folder import Folder
+from saticl.datasets.gid import GID5, GID15
+from saticl.datasets.isaid import ISAID
+from saticl.datasets.loveda import LoveDA
+from saticl.datasets.openearthmap import OpenEarthMap
 from saticl.datasets.potsdam import Potsdam
+from saticl.datasets.uavid import UAVid
 from saticl.datasets.vaihingen import Vaihingen
 from saticl.datasets.voc import VOC
+from saticl.datasets.whdld import WHDLD
 from saticl.errors import UnknownName
 
-DATASETS: tuple[type[DatasetAdapter], ...] = (Potsdam, Vaihingen, VOC, ADE20K, Cityscapes, Folder)
+BUILT_IN: tuple[type[DatasetAdapter], ...] = (
+    *(Potsdam, Vaihingen, LoveDA, ISAID, DeepGlobe, Flair, OpenEarthMap, UAVid),
+    *(AgricultureVision, AgricultureVision2021, FiveBillionPixels, GID15, GID5, WHDLD, DLRSD),
+    *(VOC, ADE20K, Cityscapes),
+)
+"""Those that are chosen by their name."""
+
+DATASETS: tuple[type[DatasetAdapter], ...] = (*BUILT_IN, Folder)
 """All kinds of datasets; `Folder` is chosen by giving the YAML file that describes it."""
 
 
@@ -22,7 +40,7 @@ def find(name: str) -> DatasetAdapter:
     """
     if Path(name).suffix.lower() in (".yaml", ".yml"):
         return Folder.from_file(Path(name))
-    built_in = {adapter.name: adapter for adapter in DATASETS if adapter is not Folder}
-    if name.lower() in built_in:
-        return built_in[name.lower()]()
-    raise UnknownName("dataset", name, [*built_in, "path/to/description.yaml"])
+    for adapter in BUILT_IN:
+        if adapter.name == name.lower():
+            return adapter()
+    raise UnknownName("dataset", name, [*(adapter.name for adapter in BUILT_IN), "path/to/description.yaml"])

@@ -132,6 +132,8 @@ class Scene:
     """Label of the pixels where nothing is drawn."""
     may_be_grey: bool = False
     """Whether an image of a single band is taken for one of equal bands, as old photographs are."""
+    more: tuple[str, ...] = ()
+    """Further files of the image, on the same grid: their bands follow those of the first."""
 
     @property
     def masks(self) -> tuple[MaskFile, ...]:
@@ -147,7 +149,7 @@ class Scene:
     @property
     def files(self) -> tuple[str, ...]:
         """All files that it is read from."""
-        return (self.image, *self.label_files, *(() if self.dsm is None else (self.dsm,)))
+        return (self.image, *self.more, *self.label_files, *(() if self.dsm is None else (self.dsm,)))
 
 
 class DatasetAdapter(ABC):
@@ -156,6 +158,10 @@ class DatasetAdapter(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     """One line for `list datasets`."""
+    licence: str = ""
+    """What may be done with it, in a few words; empty where nobody has said it."""
+    citation: str = ""
+    """What to cite, in a line."""
     classes: tuple[ClassInfo, ...]
     bands: tuple[str, ...]
     """Names of the bands of the default images."""

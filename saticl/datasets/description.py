@@ -21,6 +21,8 @@ polygons:                               instead of masks (see labelling.py); the
   order: [road, building]               what is drawn later lies on top; without it, the order of classes
   all_touched: false                    true: a polygon covers all pixels that it touches
   area: {file: "areas/{name}.gpkg"}     outside of these polygons, everything is ignored
+licence: CC BY 4.0                      optional: what may be done with the imagery
+citation: Doe et al., 2026              optional: what to cite
 rest: land                              optional: the class of the pixels where nothing is drawn
 background: land                        optional: the class that is learned as background
 split:                                  optional: without it, all scenes are for training
@@ -102,6 +104,8 @@ class Description(Part):
     protocols: dict[str, ProtocolPart] = Field(default_factory=dict)
     views: Views = Views()
     whole: bool = False
+    licence: str = ""
+    citation: str = ""
 
     @model_validator(mode="before")
     @classmethod

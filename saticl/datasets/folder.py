@@ -58,6 +58,7 @@ class Folder(DatasetAdapter):
         )
         self.bands = description.bands
         self.background = description.background
+        self.licence, self.citation = description.licence, description.citation
         self.protocols = description.learning_orders
         self.choices = (DSM,) if description.dsm else ()
         self.views = description.views

@@ -13,7 +13,7 @@ from rasterio.vrt import WarpedVRT
 
 from saticl.errors import InvalidRaster
 from saticl.geo.imagery import first_crs
-from saticl.geo.palette import Decoded, Flags, IndexPalette, Palette, PresencePalette
+from saticl.geo.palette import Decoded, EitherPalette, Flags, IndexPalette, Palette, PresencePalette
 from saticl.geo.place import Place
 from saticl.geo.raster import Array, opened, read_bands
 from saticl.geo.windows import Window
@@ -56,7 +56,11 @@ class MaskReader:
         hidden = _hidden(self.source, window, self.warped)
         if hidden is not None:
             # A mask of one class that is transparent says that the class is not there, and nothing of the other ones.
-            is_of_one = isinstance(self.palette, PresencePalette) and _is_transparent(self.source)
+            is_of_one = (
+                isinstance(self.palette, PresencePalette)
+                and not self.palette.is_elsewhere
+                and _is_transparent(self.source)
+            )
             labels[hidden] = UNLABELLED if is_of_one else IGNORE
             inexact, unknown = _without(inexact, hidden), _without(unknown, hidden)
         if unknown is not None and self.is_strict:
@@ -165,6 +169,8 @@ def _check_type(mask: DatasetReader, palette: Palette) -> None:
 def _values(mask: DatasetReader, window: Window, palette: Palette, warped: WarpedVRT | None = None) -> Array:
     """[1, H, W] numbers or [3, H, W] colours, as the palette wants them; through another grid where one is given.
 
+    Where it takes either, a single band without a table of colours holds numbers.
+
     Indexed colours go through the file's own table, whose order may differ from file to file; grey becomes three equal
     channels.
     """
@@ -179,7 +185,7 @@ def _values(mask: DatasetReader, window: Window, palette: Palette, warped: Warpe
         return read_bands(pixels, bands, window)
     values = read_bands(pixels, bands, window)[0]
     if mask.colorinterp[0] != ColorInterp.palette:
-        return np.broadcast_to(values, (3, *values.shape))
+        return values[None] if isinstance(palette, EitherPalette) else np.broadcast_to(values, (3, *values.shape))
     table = np.zeros((256, 3), np.uint8)
     for value, colour in mask.colormap(1).items():
         table[value] = colour[:3]
@@ -190,7 +196,7 @@ def _diagnosis(mask: DatasetReader, palette: Palette) -> str:
     """What is wrong with a mask, in a sentence, counted over all of it."""
     counts = _all_unknown(mask, palette)
     (example, often), kinds = counts.most_common(1)[0], len(counts)
-    is_number = isinstance(palette, IndexPalette)
+    is_number = not example.startswith("#")
     advice = "repair the mask, or add it to `classes`, `ignore` or `unlabelled` of your description"
     if is_number and not float(example).is_integer():
         advice = "masks hold whole numbers, so repair the mask"

@@ -57,6 +57,8 @@ class Potsdam(DatasetAdapter):
 
     name = "potsdam"
     summary = "ISPRS Potsdam: 38 scenes of 6000 x 6000 at 5 cm, RGB, IRRG or RGBIR, surface model"
+    licence = "research use, request it from ISPRS"
+    citation = "ISPRS 2D Semantic Labeling Contest, Potsdam"
     classes = CLASSES
     bands = BANDS["rgb"]
     background = None

@@ -118,6 +118,7 @@ def open_scene(scene: Scene) -> Iterator[SceneReader]:
                 scene.nodata,
                 beside,
                 scene.may_be_grey,
+                scene.more,
             )
         )
         labels = stack.enter_context(open_labels(scene, Under(imagery.own, imagery.grid, imagery.is_located)))

@@ -49,6 +49,8 @@ class Vaihingen(DatasetAdapter):
 
     name = "vaihingen"
     summary = "ISPRS Vaihingen: 33 scenes of about 2500 x 2000 at 9 cm, IRRG, surface model"
+    licence = "research use, no redistribution, request it from ISPRS"
+    citation = "Cramer, PFG 2010; provided by the DGPF"
     classes = CLASSES
     bands = BANDS["irrg"]
     background = None

@@ -32,17 +32,9 @@ def methods(_: typer.Context) -> Sequence[str]:
 
 def datasets(_: typer.Context) -> Sequence[str]:
     """The built-in datasets."""
-    from saticl.datasets import DATASETS
-    from saticl.datasets.folder import Folder
+    from saticl.datasets import BUILT_IN
 
-    return [adapter.name for adapter in DATASETS if adapter is not Folder]
-
-
-def with_orders(ctx: typer.Context) -> Sequence[str]:
-    """The datasets whose learning orders are known: the built-in ones, and others of which some are published."""
-    from saticl.protocols import PUBLISHED
-
-    return list(dict.fromkeys((*datasets(ctx), *PUBLISHED)))
+    return [adapter.name for adapter in BUILT_IN]
 
 
 def tasks(ctx: typer.Context) -> Sequence[str]:

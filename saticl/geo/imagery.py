@@ -17,8 +17,9 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from saticl.errors import InvalidRaster
+from saticl.geo.bands import check_bands, names_of, shares
 from saticl.geo.grids import AS_IT_IS, Regrid, Wanted, place_in_scene, regrid, regridded
-from saticl.geo.nodata import either, fits, without_data
+from saticl.geo.nodata import blank, either, fits, without_data
 from saticl.geo.palette import Flags
 from saticl.geo.place import Place
 from saticl.geo.raster import Array, opened, parse_crs, read_bands
@@ -69,6 +70,8 @@ class ImageReader:
     """Whether the file of the image says itself where it lies."""
     is_grey: bool = False
     """Whether its file has one band, which stands for all of them."""
+    more: tuple[DatasetReader, ...] = ()
+    """Further files of the image, whose bands follow."""
 
     @property
     def grid(self) -> Place:
@@ -79,7 +82,8 @@ class ImageReader:
     def is_as_in_its_file(self) -> bool:
         """Whether its pixels are those of its file, where they hold data: same grid, same bands, same type."""
         kinds = set(self.image.dtypes)
-        return self.regrid is None and not self.is_grey and len(kinds) == 1 and kinds <= SUPPORTED
+        is_one = not self.more and not self.is_grey
+        return self.regrid is None and is_one and len(kinds) == 1 and kinds <= SUPPORTED
 
     @property
     def height(self) -> int:
@@ -93,9 +97,7 @@ class ImageReader:
 
     def read(self, window: Window) -> Patch:
         """The pixels of a window inside the image."""
-        bands = [1] * len(self.bands) if self.is_grey else range(1, len(self.bands) + 1)
-        image = _as_supported(read_bands(self.image, bands, window))
-        invalid = without_data(self.image, image, window, self.nodata)
+        image, invalid = self._pixels(window)
         dsm = None
         if self.dsm is not None:
             dsm, lost = _heights(self.dsm, window, self.dsm_nodata)
@@ -105,6 +107,21 @@ class ImageReader:
             if dsm is not None:
                 dsm[:, invalid] = 0
         return Patch(image, dsm, invalid)
+
+    def _pixels(self, window: Window) -> tuple[Array, Flags | None]:
+        """All bands, of all files, and where one of them holds no data."""
+        (first, number), *others = shares((self.image, *self.more), self.bands)
+        numbers = [1] * number if self.is_grey else range(1, number + 1)
+        image = _as_supported(read_bands(first, numbers, window))
+        invalid = without_data(first, image, window, None if others else self.nodata)
+        if not others:
+            return image, invalid
+        parts = [image]
+        for file, number in others:
+            parts.append(_as_supported(read_bands(file, range(1, number + 1), window)))
+            invalid = either(invalid, without_data(file, parts[-1], window, None))
+        image = np.concatenate(parts)
+        return image, either(invalid, blank(image, self.nodata))  # a value such as 0 must stand in all bands
 
 
 @contextmanager
@@ -117,23 +134,26 @@ def open_image(
     nodata: float | None = None,
     beside: Sequence[DatasetReader] = (),
     may_be_grey: bool = False,
+    more: Sequence[str] = (),
 ) -> Iterator[ImageReader]:
     """Open an image of these bands, and its surface model where one is named.
 
     `crs` and `nodata` serve where the image's file says nothing. `beside` are further files of the scene, which may
-    know where it lies. If it `may_be_grey`, a single band stands for all of them. Raises InvalidRaster for damaged
-    files, another number of bands, complex numbers, a surface model of another size, and a grid that cannot be made;
-    InvalidOptions for a coordinate system that does not exist.
+    know where it lies. If it `may_be_grey`, a single band stands for all of them. `more` are further files of the
+    image on the same grid, whose bands follow. Raises InvalidRaster for damaged files, another number of bands,
+    complex numbers, a surface model or further files of another size, and a grid that cannot be made; InvalidOptions
+    for a coordinate system that does not exist.
     """
     with ExitStack() as stack:
         pixels = stack.enter_context(opened(image))
+        further = [stack.enter_context(opened(path)) for path in more]
         heights = None if dsm is None else stack.enter_context(opened(dsm))
         is_grey = may_be_grey and pixels.count == 1 and pixels.colorinterp[0] == ColorInterp.gray
         if not is_grey:
-            _check_bands(pixels, bands)
+            check_bands(pixels, further, bands)
         empty = pixels.nodata if pixels.nodata is not None else nodata
         empty = empty if empty is not None and fits(empty, np.dtype(pixels.dtypes[0])) else None
-        names = bands if is_grey else tuple(map(_name, pixels.descriptions, bands))
+        names = bands if is_grey else names_of((pixels, *further), bands)
         low = None if heights is None else heights.nodata
         files = [file for file in (pixels, *beside, heights) if file is not None]
         is_located = not pixels.transform.is_identity and bool(pixels.crs or crs)
@@ -145,6 +165,7 @@ def open_image(
         else:
             notes, grid, how = (other.note,), other.grid, other.resampling
             pixels = stack.enter_context(regridded(pixels, own, grid, how, empty))
+            further = [stack.enter_context(regridded(file, own, grid, how, empty)) for file in further]
             if heights is not None:
                 place = place_in_scene(heights, own, MAX_DSM_GAP)
                 heights = stack.enter_context(regridded(heights, place, grid, how, low))
@@ -162,6 +183,7 @@ def open_image(
             other,
             is_located,
             is_grey,
+            tuple(further),
         )
 
 
@@ -177,19 +199,6 @@ def first_crs(files: Sequence[DatasetReader], fallback: str | None) -> CRS | Non
     if found:
         return found[0]
     return None if fallback is None else parse_crs(fallback)
-
-
-def _name(given: str | None, band: str) -> str:
-    return given or band
-
-
-def _check_bands(image: DatasetReader, bands: tuple[str, ...]) -> None:
-    wanted = len(bands)
-    if any(np.dtype(dtype).kind == "c" for dtype in image.dtypes):
-        raise InvalidRaster(f"{image.name} holds complex numbers ({image.dtypes[0]}): convert it to real ones.")
-    has_alpha = image.count == wanted + 1 and image.colorinterp[-1] == ColorInterp.alpha
-    if image.count != wanted and not has_alpha:
-        raise InvalidRaster(f"{image.name} has {image.count} bands, but {wanted} are expected ({', '.join(bands)}).")
 
 
 def _dsm_notes(image: DatasetReader, dsm: DatasetReader) -> tuple[str, ...]:

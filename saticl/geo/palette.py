@@ -126,18 +126,33 @@ class IndexPalette:
 
 
 @dataclass(frozen=True)
+class EitherPalette:
+    """Masks that are colours in some copies of a dataset and numbers in others: a single band without colours."""
+
+    colours: ExactPalette
+    numbers: IndexPalette
+
+    def decode(self, values: Bytes) -> Decoded:
+        """Labels of [3, H, W] colours, or of [1, H, W] numbers."""
+        return self.numbers.decode(values) if len(values) == 1 else self.colours.decode(values)
+
+
+@dataclass(frozen=True)
 class PresencePalette:
     """Masks of a single class: it is where any band is not 0, and all else is UNLABELLED."""
 
     label: int
+    """IGNORE is possible, too."""
+    is_elsewhere: bool = False
+    """Whether the label is where all bands are 0 instead: the mask says where it is not."""
 
     def decode(self, values: NDArray[np.generic]) -> Decoded:
-        """Labels of [C, H, W] in any real type; what is not a number is not the class."""
-        is_drawn = np.nan_to_num(values).astype(np.bool_).any(axis=0)
+        """Labels of [C, H, W] in any real type; what is not a number counts as 0."""
+        is_drawn = np.nan_to_num(values).astype(np.bool_).any(axis=0) != self.is_elsewhere
         return Decoded(np.where(is_drawn, np.uint8(self.label), np.uint8(UNLABELLED)), None, None)
 
 
-Palette = ThresholdPalette | ExactPalette | IndexPalette | PresencePalette
+Palette = ThresholdPalette | ExactPalette | IndexPalette | EitherPalette | PresencePalette
 
 
 def encode(labels: Bytes, colours: tuple[Colour, ...], ignored: Colour = (0, 0, 0)) -> Bytes:

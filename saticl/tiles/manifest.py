@@ -94,6 +94,10 @@ class Manifest(Entry):
     version: str
     """Version of saticl that wrote it."""
     dataset: str
+    licence: str = ""
+    """What may be done with the imagery, as far as it is known."""
+    citation: str = ""
+    """What to cite."""
     classes: tuple[ClassEntry, ...]
     background: str | None = None
     """The class that output index 0 stands for, where the dataset has one."""

@@ -21,7 +21,7 @@ from saticl.errors import EmptySelection
 from saticl.options import FilterMode
 from saticl.tasks import Task
 from saticl.tiles.index import Tile
-from saticl.tiles.validation import split_validation
+from saticl.tiles.validation import lies_in, split_validation
 
 __all__ = ["Dealt", "classes_without_pixels", "deal", "select", "split_validation"]
 
@@ -95,7 +95,7 @@ def deal(tiles: Iterable[Tile], task: Task, seed: int, mode: FilterMode = "split
 
 def is_placed(tile: Tile, task: Task) -> bool:
     """Whether the tile lies where this step may take tiles from."""
-    return not task.places or tile.group in task.places
+    return lies_in(tile.group, task.places)
 
 
 def classes_without_pixels(tiles: Sequence[Tile], task: Task) -> tuple[str, ...]:

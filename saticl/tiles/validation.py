@@ -56,7 +56,7 @@ def split_by_place(tiles: Sequence[Tile], places: Sequence[str], val_size: float
         EmptySelection: there is something to train on, but too little to keep some of it for validation.
     """
     ordered = sorted((tile for tile in tiles if tile.split != "test"), key=lambda tile: tile.id)
-    own = [tile for tile in ordered if tile.split == "train" and (not places or tile.group in places)]
+    own = [tile for tile in ordered if tile.split == "train" and lies_in(tile.group, places)]
     named = [tile for tile in ordered if tile.split == "val"]
     if named or not own:
         return own, named
@@ -69,6 +69,11 @@ def split_by_place(tiles: Sequence[Tile], places: Sequence[str], val_size: float
             "validation: prepare more scenes."
         )
     return training, validation
+
+
+def lies_in(group: str, places: Sequence[str]) -> bool:
+    """Whether a group is one of these places or a part of one, as `urban/13` is of `urban`; without places, always."""
+    return not places or any(group == place or group.startswith(f"{place}/") for place in places)
 
 
 def merged(tiles: Sequence[Tile]) -> list[Tile]:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from saticl import __version__, cli
 from saticl import config as trees
+from saticl.datasets import BUILT_IN
 from saticl.errors import NonFiniteLoss
 from saticl.flags import guard
 from saticl.flags.leaves import tree
@@ -362,7 +363,8 @@ RANDOM = "bcdefghijklmnopqrstuvw"
 
 def test_the_shell_completes_names_of_methods_datasets_and_tasks(tiny_tiles: Path) -> None:
     assert complete("train", "--method", "l") == ["lwf", "lwf-mc", "lgkd"]
-    assert complete("prepare", "--dataset", "") == ["potsdam", "vaihingen"]
+    assert complete("prepare", "--dataset", "") == [adapter.name for adapter in BUILT_IN]
+    assert complete("prepare", "--dataset", "gid") == ["gid15", "gid5"]
     assert complete("list", "tasks", "--dataset", "v") == ["vaihingen", "voc"]
     assert complete("list", "tasks", "--dataset", "voc", "15-5") == ["15-5", "15-5s", *(f"15-5s_{c}" for c in RANDOM)]
     assert complete("train", "--task.name", "22") == ["222a"]

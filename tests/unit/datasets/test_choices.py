@@ -64,7 +64,7 @@ def test_the_list_of_datasets_shows_their_choices() -> None:
 
 def test_the_table_of_datasets_shows_choices_as_they_are_typed() -> None:
     console = Console(file=io.StringIO(), width=200)
-    console.print(listing.table(listing.datasets()))
+    console.print(listing.sheets(listing.datasets()))
     text = console.file.getvalue()  # type: ignore[attr-defined]
 
     for line in ("--channels rgb|irrg|rgbir", "--labels full|eroded", "--dsm "):

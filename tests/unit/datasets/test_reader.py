@@ -11,6 +11,7 @@ from saticl.datasets.base import Request
 from saticl.datasets.potsdam import Potsdam
 from saticl.datasets.reader import open_scene
 from saticl.errors import InvalidRaster
+from saticl.geo.grids import Wanted
 from saticl.geo.imagery import open_image
 from saticl.geo.raster import parse_crs, write
 from saticl.geo.windows import Window
@@ -116,3 +117,81 @@ def test_the_coordinate_system_of_a_file_goes_before_the_fallback(tmp_path: Path
     for name, crs, expected in (("image", "EPSG:32633", 25832), ("bare", "EPSG:32633", 32633), ("bare", None, None)):
         with open_image(str(tmp_path / f"{name}.tif"), ("a",), crs=crs) as reader:
             assert (reader.crs and reader.crs.to_epsg()) == expected
+
+
+def in_two_files(root: Path, nodata: float | None = None) -> tuple[np.ndarray, str, str]:
+    """An image of four bands, three in one file and the last in another."""
+    image = np.random.default_rng(0).integers(1, 200, (4, 40, 30), np.uint8)
+    image[:, 0, 0] = 0
+    image[3, 1, 1] = 0  # dark in the second file only
+    image[:3, 2, 2] = 0  # and in the first
+    write(root / "rgb.tif", image[:3], transform_of(2, 10), parse_crs("EPSG:32633"), nodata)
+    write(root / "nir.tif", image[3:], transform_of(2, 10), parse_crs("EPSG:32633"), nodata)
+    return image, str(root / "rgb.tif"), str(root / "nir.tif")
+
+
+BANDS = ("red", "green", "blue", "nir")
+
+
+def test_an_image_of_several_files_has_the_bands_of_all(tmp_path: Path) -> None:
+    image, rgb, nir = in_two_files(tmp_path)
+
+    with open_image(rgb, BANDS, more=[nir]) as reader:
+        patch = reader.read(Window(5, 3, 20, 10))
+
+    assert reader.names == BANDS
+    np.testing.assert_array_equal(patch.image, image[:, 5:25, 3:13])
+    assert patch.invalid is None
+
+
+@pytest.mark.parametrize("stands_in_the_files", [True, False])
+def test_a_nodata_value_must_stand_in_the_bands_of_all_files(tmp_path: Path, stands_in_the_files: bool) -> None:
+    image, rgb, nir = in_two_files(tmp_path, 0 if stands_in_the_files else None)
+
+    with open_image(rgb, BANDS, nodata=0, more=[nir]) as reader:
+        patch = reader.read(Window(0, 0, 40, 30))
+
+    assert patch.invalid is not None
+    assert np.argwhere(patch.invalid).tolist() == [[0, 0]]
+    np.testing.assert_array_equal(patch.image, image)
+
+
+def test_all_files_of_an_image_are_read_on_another_grid(tmp_path: Path) -> None:
+    image, rgb, nir = in_two_files(tmp_path)
+
+    with open_image(rgb, BANDS, wanted=Wanted(gsd=0.1), more=[nir]) as reader:
+        patch = reader.read(Window(2, 2, 10, 10))
+
+    means = image[:, 4:24, 4:24].reshape(4, 10, 2, 10, 2).mean(axis=(2, 4))
+    assert (reader.height, reader.width) == (20, 15)
+    assert np.abs(patch.image - means).max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (
+            np.zeros((1, 40, 31), np.uint8),
+            r"nir\.tif has 31 x 40 pixels .*rgb\.tif, a part of the same image, 30 x 40",
+        ),
+        (np.zeros((1, 40, 30), np.uint16), r"nir\.tif has .* uint16, .* uint8: check both"),
+        (
+            np.zeros((2, 40, 30), np.uint8),
+            r"rgb\.tif and .*nir\.tif have 5 bands, but 4 are expected \(red, green, blue, nir\)",
+        ),
+        (np.zeros((1, 40, 30), np.complex64), r"nir\.tif holds complex numbers"),
+    ],
+)
+def test_files_of_an_image_that_do_not_fit_are_refused(tmp_path: Path, pixels: np.ndarray, said: str) -> None:
+    _, rgb, nir = in_two_files(tmp_path)
+    write(Path(nir), pixels, transform_of(2, 10), None)
+
+    with pytest.raises(InvalidRaster, match=said), open_image(rgb, BANDS, more=[nir]):
+        pass
+
+
+def test_all_files_of_a_scene_are_named(tmp_path: Path) -> None:
+    potsdam_scene(tmp_path, 3, 13)
+    (scene,) = Potsdam().scenes(tmp_path, Request(allow_missing=True))
+
+    assert replace(scene, more=("nir.tif",)).files == (scene.image, "nir.tif", scene.mask)

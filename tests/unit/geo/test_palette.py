@@ -8,8 +8,17 @@ from hypothesis.extra.numpy import arrays
 
 from saticl.datasets.isprs import COLOURS, PALETTE
 from saticl.geo import palette
-from saticl.geo.palette import GREYS, ExactPalette, IndexPalette, distinct_colours, encode, free_grey
-from saticl.labels import IGNORE, MAX_CLASSES, Colour
+from saticl.geo.palette import (
+    GREYS,
+    EitherPalette,
+    ExactPalette,
+    IndexPalette,
+    PresencePalette,
+    distinct_colours,
+    encode,
+    free_grey,
+)
+from saticl.labels import IGNORE, MAX_CLASSES, UNLABELLED, Colour
 
 MASKS = arrays(
     np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 2, 3, 4, 5, 255])
@@ -159,3 +168,23 @@ def test_the_grey_of_the_background_is_no_colour_of_a_class(taken: list[Colour])
 def test_a_class_in_the_grey_of_the_background_moves_the_background() -> None:
     assert free_grey([GREYS[0]]) not in (GREYS[0], (0, 0, 0), (255, 255, 255))
     assert nearest([free_grey([GREYS[0]])], [GREYS[0]]) >= 40
+
+
+@given(MASKS)
+def test_colours_and_numbers_of_one_mask_give_the_same_labels(mask: np.ndarray) -> None:
+    either = EitherPalette(ExactPalette(COLOURS, ((0, 0, 0),)), IndexPalette((10, 11, 12, 13, 14, 15), (0,)))
+    numbers = np.where(mask == IGNORE, 0, mask + 10)[None]
+
+    np.testing.assert_array_equal(either.decode(encode(mask, COLOURS)).labels, mask)
+    np.testing.assert_array_equal(either.decode(numbers.astype(np.uint8)).labels, mask)
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_a_mask_of_one_class_says_where_it_is_or_where_it_is_not(is_elsewhere: bool) -> None:
+    values = np.array([[[0, 3, 0]], [[0, 0, 0]], [[0, 0, 255]]], np.uint8)
+    drawn, rest = (UNLABELLED, 4) if is_elsewhere else (4, UNLABELLED)
+
+    decoded = PresencePalette(4, is_elsewhere).decode(values)
+
+    assert decoded.labels.tolist() == [[rest, drawn, drawn]]
+    assert decoded.unknown is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from saticl import datasets
 from saticl.labels import UNLABELLED
 from saticl.protocols import PUBLISHED
 from saticl.protocols.ade20k import ADE20K, ADE20K_CLASSES
@@ -56,6 +57,15 @@ def test_classes_are_disjoint_and_complete(dataset: str, order: Protocol) -> Non
 
     assert len(set(order.foreground)) == len(order.foreground)
     assert {*order.foreground, order.background} - {None} == set(CLASSES[dataset])
+
+
+@pytest.mark.parametrize("dataset", PUBLISHED)
+def test_every_published_order_is_that_of_a_dataset_with_these_classes(dataset: str) -> None:
+    adapter = datasets.find(dataset)
+
+    assert adapter.protocols == PUBLISHED[dataset]
+    assert tuple(entry.name for entry in adapter.classes) == CLASSES[dataset]
+    assert {order.background for order in PUBLISHED[dataset] if order.name == "offline"} == {adapter.background}
 
 
 @every_order

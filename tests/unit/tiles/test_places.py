@@ -11,7 +11,7 @@ from saticl.tasks import Protocol, Task
 from saticl.tiles.index import Tile
 from saticl.tiles.sampling import balanced_shares
 from saticl.tiles.selection import deal, select
-from saticl.tiles.validation import merged, split_by_place
+from saticl.tiles.validation import lies_in, merged, split_by_place
 from tests.unit.tiles.test_selection import CLASSES, make_tile
 
 MOVING = Protocol("moving", (("a", "b"), (), ("c",)), places=(("north",), ("south", "west"), ()))
@@ -127,3 +127,11 @@ def test_drawing_balances_the_known_classes_where_none_is_new() -> None:
     tiles = [make_tile(0, {0}), make_tile(1, {0}), make_tile(2, {1})]
 
     assert balanced_shares(tiles, Task(CLASSES, MOVING, 1)).tolist() == [0.25, 0.25, 0.5]
+
+
+def test_a_place_stands_for_the_groups_below_it_and_for_no_other() -> None:
+    assert lies_in("urban/13", ["urban"])
+    assert lies_in("urban", ["rural", "urban"])
+    assert not lies_in("urban_13", ["urban"])
+    assert not lies_in("urban", ["urban/13"])
+    assert lies_in("rural/2", [])

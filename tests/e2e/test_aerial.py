@@ -1,0 +1,35 @@
+"""Aerial datasets from their official layout to a trained and scored step."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from saticl import datasets
+from saticl.runs.step import read_info
+from tests.aerial_raw import WRITERS
+from tests.e2e.test_training import SMALL, invoke
+
+
+@pytest.mark.parametrize("dataset", ["isaid", "loveda", "flair"])
+def test_a_dataset_is_prepared_learned_and_scored(tmp_path: Path, dataset: str) -> None:
+    written = WRITERS[dataset](tmp_path / "raw")
+    adapter = datasets.find(dataset)
+    source = ("--src", tmp_path / "raw", "--dst", tmp_path / "tiles", "--dataset", dataset)
+    learning = ("--trainer.max-iterations=2", "--task.name=offline", "--image-size=64")
+
+    prepared, text = invoke("prepare", *source, "--tile-size=64", "--jobs=1")
+    assert prepared == 0, text
+    trained, text = invoke("train", "--data-root", tmp_path / "tiles", "--output-folder", tmp_path / "runs",
+                           "--name=run", *SMALL, *learning)  # fmt: skip
+    assert trained == 0, text
+    run = tmp_path / "runs" / dataset / "offline/run"
+    tested, text = invoke("test", "--run", run, "--task.step=0", "--num-workers=0", "--panels=0")
+    assert tested == 0, text
+
+    info = read_info(run / "step-0/model.safetensors")
+    assert (info.bands, info.background) == (adapter.bands, adapter.background)
+    scores = json.loads((run / "step-0/scores.json").read_text())["test"]
+    truth = [one.raw for one in written.values() if one.split == "test"]
+    ignored = sum(int((raw == 0).sum()) for raw in truth) if dataset == "loveda" else 0
+    assert sum(row["support"] for row in scores["classes"]) == sum(raw.size for raw in truth) - ignored
