@@ -359,8 +359,8 @@ def test_the_shell_completes_options_and_choices() -> None:
 
 def test_the_shell_completes_names_of_methods_datasets_and_tasks(tiny_tiles: Path) -> None:
     assert complete("train", "--method", "l") == ["lwf", "lwf-mc", "lgkd"]
-    assert complete("prepare", "--dataset", "") == ["potsdam", "vaihingen"]
-    assert complete("list", "tasks", "--dataset", "v") == ["vaihingen"]
+    assert complete("prepare", "--dataset", "") == ["potsdam", "vaihingen", "voc", "ade20k", "cityscapes"]
+    assert complete("list", "tasks", "--dataset", "v") == ["vaihingen", "voc"]
     assert complete("train", "--task.name", "") == ["offline", "222a", "321", "6s", "4-1", "3-1s", "2-1s", "1s"]
     assert complete("train", "--data-root", "/nowhere", "--task.name", "6") == ["6s"]
     assert complete("train", "--data-root", str(tiny_tiles), "--task.name", "3") == ["321", "3-1s"]
