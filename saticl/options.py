@@ -38,6 +38,9 @@ class FrozenOptions(BaseModel):
     words: ClassVar[str] = ""
     """Of a command that takes words without a flag: the option that holds them."""
 
+    behind: ClassVar[str] = ""
+    """Of a command that hands options on to another one: the option that holds what stands behind `--`."""
+
     def to_yaml(self) -> str:
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -74,6 +74,11 @@ class Leaf:
         return not self.many and [form.get("type") for form in self.forms] == ["boolean"]
 
     @property
+    def is_tree(self) -> bool:
+        """Whether it holds options by their names: it is written in a file, and has no flag and no variable."""
+        return [form.get("type") for form in self.forms] == ["object"]
+
+    @property
     def choices(self) -> tuple[object, ...]:
         """The values that are named one by one."""
         return tuple(choice for form in self.forms for choice in _choices(form))
@@ -161,6 +166,11 @@ class Tree:
         """The option that takes words without a flag, or nothing."""
         return str(getattr(self.model, "words", ""))
 
+    @property
+    def behind(self) -> str:
+        """The option that holds what stands behind `--`, or nothing."""
+        return str(getattr(self.model, "behind", ""))
+
     def named(self, dotted: str) -> Leaf:
         """The option of that dotted name."""
         return self.leaves[tuple(dotted.split("."))]
@@ -246,5 +256,6 @@ def _allowed(form: Mapping[str, Any]) -> str:
         "string": "a path" if "format" in form else "text",
         "boolean": "true or false",
         "null": "none",
+        "object": "options by their names",
     }
     return words[form["type"]] + _range(form)[1]
