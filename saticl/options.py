@@ -38,8 +38,8 @@ class FrozenOptions(BaseModel):
     words: ClassVar[str] = ""
     """Of a command that takes words without a flag: the option that holds them."""
 
-    behind: ClassVar[str] = ""
-    """Of a command that hands options on to another one: the option that holds what stands behind `--`."""
+    hands_on: ClassVar[bool] = False
+    """Whether what stands behind `--` are options of another command."""
 
     def to_yaml(self) -> str:
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""

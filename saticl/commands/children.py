@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 import saticl
 
@@ -22,7 +22,7 @@ class Children:
     def __init__(self) -> None:
         self._lock = Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopped = False
+        self._stopped = Event()
 
     def call(self, words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> int | None:
         """Run one command, appending what it prints to the log; its exit code, None where all were stopped.
@@ -35,7 +35,7 @@ class Children:
             file.write(f"$ saticl {' '.join(words)}\n".encode())
             file.flush()
             with self._lock:
-                if self._stopped:
+                if self._stopped.is_set():
                     return None
                 process = subprocess.Popen(
                     [sys.executable, "-P", "-c", START, *words],
@@ -51,12 +51,12 @@ class Children:
             finally:
                 with self._lock:
                     self._running.discard(process)
-        return None if self._stopped else code
+        return None if self._stopped.is_set() else code
 
     def stop(self) -> None:
         """Start no further process, interrupt those that run, and wait for them; who does not listen is killed."""
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             running = list(self._running)
         for process in running:
             process.send_signal(signal.SIGINT)

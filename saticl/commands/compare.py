@@ -69,7 +69,7 @@ def _outcome(future: Future[Outcome], work: Work) -> Outcome:
     except CancelledError:
         return "stopped"
     except Exception as error:  # noqa: BLE001 - a worker that was lost, or could not do its work, must not end the others
-        note_failure(work, f"it could not be trained ({type(error).__name__}: {error})")
+        note_failure(work, f"It could not be trained ({type(error).__name__}: {error}).")
         return "failed"
 
 

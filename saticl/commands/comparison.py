@@ -13,7 +13,8 @@ from saticl.config.compare import Variant
 from saticl.errors import InvalidOptions
 from saticl.methods import load
 from saticl.methods.anchored import Anchored
-from saticl.runs.folder import find_steps, step_folder
+from saticl.runs.folder import step_folder
+from saticl.runs.joint import find_joint_of
 from saticl.runs.trained import CONFIG_FILE
 from saticl.runs.variants import BOOKKEEPING, differences, open_run
 
@@ -75,7 +76,6 @@ def make_plan(config: CompareConfig, variants: Sequence[Variant]) -> Plan:
         SaticlError: data, a task, a joint run or a shard that cannot be used, or runs of other options in the folder.
     """
     index, number = parse_shard(config.shard)
-    joint = None if config.joint is None else find_steps(config.joint, None)[-1].folder.parent.absolute()
     if config.cluster is not None and (config.jobs is not None or config.gpus):
         raise InvalidOptions("--jobs and --gpus are about this machine: leave them out, or leave out --cluster.")
     first_seed = config.seeds[0]
@@ -84,6 +84,7 @@ def make_plan(config: CompareConfig, variants: Sequence[Variant]) -> Plan:
         for task in dict.fromkeys(config.task)
         for variant in variants
     }
+    joint = None if config.joint is None else _joint(config.joint, [steps[-1] for steps in known.values()])
     groups = [
         _group(config, variants, known, task, seed)
         for seed in dict.fromkeys(config.seeds)
@@ -132,6 +133,12 @@ def refuse_unlike(plan: Plan) -> None:
                     f"The runs of {variant.name} ({task}) in {plan.root} differ by more than their seed: {name} is "
                     f"{', '.join(dict.fromkeys(map(str, values)))}: train them anew into another --dst."
                 )
+
+
+def _joint(run: Path, last: Sequence[Stage]) -> Path:
+    """The folder of the joint run, which knows all classes of all tasks."""
+    first, *_others = [find_joint_of(run, stage.task.seen) for stage in last]
+    return first.folder.parent.absolute()
 
 
 def _told(variant: Variant, task: str, seed: int) -> TrainConfig:

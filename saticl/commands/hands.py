@@ -55,7 +55,7 @@ def visible_gpus(wanted: list[str]) -> list[str]:
 
 
 def environments(jobs: int, gpus: list[str]) -> list[dict[str, str]]:
-    """What the children of each of several hands see: one GPU, in turn, or their part of the cores where there is none.
+    """What the children of each of several hands see: one GPU in turn, or without any their part of the cores.
 
     Processes that each use all cores only disturb one another; a number of threads that the user has set stays.
     """

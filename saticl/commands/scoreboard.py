@@ -7,7 +7,7 @@ from saticl.commands.comparison import Plan, Run
 from saticl.commands.work import Work, is_done, read_failure, work_of
 from saticl.display.comparison import as_markdown
 from saticl.errors import SaticlError
-from saticl.files import write_atomically
+from saticl.files import unwritable, write_atomically
 from saticl.runs.compared import Comparison, Result, RunRow, summarize, write_comparison
 from saticl.runs.measured import measure
 from saticl.runs.trained import OptionTree
@@ -31,7 +31,10 @@ class Scoreboard:
             UnwritableFile: they did not reach the disk.
         """
         root = self._plan.root
-        root.mkdir(parents=True, exist_ok=True)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(root, error.strerror) from error
         with FileLock(root / LOCK_FILE):
             results = [self._result(run) for run in self._plan.runs]
             record = _record(self._plan, [result.row for result in results])

@@ -115,7 +115,9 @@ def read_failure(work: Work) -> str | None:
 
 def _held(work: Work, children: Children, environment: Mapping[str, str] | None) -> Outcome:
     if work.base is not None and not is_finished(work.base):
-        note_failure(work, f"its step 0, {work.base}, is not finished")
+        if _is_held(work.base.parent):
+            return "elsewhere"
+        note_failure(work, f"The step 0 that it starts from, {work.base}, is not finished.")
         return "failed"
     work.failure.unlink(missing_ok=True)
     if is_done(work):
@@ -126,7 +128,7 @@ def _held(work: Work, children: Children, environment: Mapping[str, str] | None)
         if code is None:
             return "stopped"
         if code != 0:
-            note_failure(work, _last_line(work.log))
+            note_failure(work, _last_line(work.log) if code > 0 else f"It was ended by signal {-code}.")
             return "failed"
     return "finished"
 
@@ -144,6 +146,15 @@ def _commands(work: Work) -> list[list[str]]:
     return [*trained, ["test", f"--run={work.folder}", "--task.step=all", *how]]
 
 
+def _is_held(run: Path) -> bool:
+    """Whether another comparison works on a run at this moment."""
+    try:
+        lock_step(run).release()
+    except InvalidOptions:
+        return True
+    return False
+
+
 def _missing(work: Work) -> list[int]:
     return [step for step, _ in work.steps if not is_finished(step_folder(work.folder, step))]
 
@@ -157,4 +168,4 @@ def _flags(run: Run, index: int) -> tuple[str, ...]:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it ended without a word")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "It ended without a word.")

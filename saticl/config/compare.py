@@ -33,7 +33,7 @@ class CompareConfig(FrozenOptions):
     options of `train` by which it differs.
     """
 
-    behind: ClassVar[str] = "train"
+    hands_on: ClassVar[bool] = True
 
     data_root: Path | None = Field(None, description="folder that `prepare` wrote; see `train`")
     dst: Path = Field(description="folder for runs, logs and tables")

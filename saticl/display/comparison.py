@@ -21,6 +21,9 @@ SCORES = {
 }
 """Scores, as docs/metrics.md defines them, and their headings; in percent."""
 
+COMPARED = ("base", "added", "final", "harmonic", "background", "forgetting")
+"""Scores of which the difference to the baseline is shown; the record has those of all."""
+
 COSTS = {
     "seconds_per_iteration": "s/iteration",
     "peak_memory_mb": "peak memory, MiB",
@@ -76,7 +79,7 @@ def as_markdown(record: Comparison) -> str:
             ["variant", "seeds", *headings],
             [[row.variant, ", ".join(map(str, row.seeds)), *_plain(row, scores, costs)] for row in rows],
         )
-        compared = [name for name in scores if any(name in row.differences for row in rows)]
+        compared = _differing(rows)
         if compared:
             lines += ["", f"Difference to {record.baseline}:", ""]
             lines += _markdown(
@@ -109,8 +112,8 @@ def _difference_table(rows: Sequence[VariantRow], title: str) -> list[Table]:
     compared = [row for row in rows if row.differences]
     if not compared:
         return []
-    names = [name for name in _present(SCORES, rows) if any(name in row.differences for row in compared)]
-    table = _table(title, ["pairs", *(SCORES[name] for name in names)])
+    names = _differing(rows)
+    table = _table(title, [SCORES[name] for name in names])
     for row in compared:
         cells = []
         for name in names:
@@ -120,7 +123,7 @@ def _difference_table(rows: Sequence[VariantRow], title: str) -> list[Table]:
                 continue
             text = f"{signed(one.mean)}\n{signed(one.low)}\n{signed(one.high)}"
             cells.append(f"[bold]{text}[/]" if one.low > 0 or one.high < 0 else text)
-        table.add_row(row.variant, str(_pairs(row)), *cells)
+        table.add_row(f"{row.variant}\n[dim]{_pairs(row)} pairs[/]", *cells)
     return [table]
 
 
@@ -148,10 +151,10 @@ def cost(name: str, value: float) -> str:
 
 
 def _table(title: str, headings: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant", overflow="fold", max_width=16)
     for heading in headings:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
@@ -159,6 +162,12 @@ def _present(columns: Iterable[str], rows: Sequence[VariantRow]) -> list[str]:
     """Those of which any variant knows a number."""
     known = {name for row in rows for name, value in row.values.items() if not math.isnan(value.mean)}
     return [name for name in columns if name in known]
+
+
+def _differing(rows: Sequence[VariantRow]) -> list[str]:
+    """Those of which there is a difference to show."""
+    names = {name: heading for name, heading in SCORES.items() if name in COMPARED}
+    return [name for name in _present(names, rows) if any(name in row.differences for row in rows)]
 
 
 def _plain(row: VariantRow, scores: Sequence[str], costs: Sequence[str]) -> list[str]:

@@ -87,7 +87,7 @@ def _settings(ctx: typer.Context, known: Tree, files: Sequence[Path], flags: dic
         raise unknown_flag(token, known)
     behind = ctx.meta.get(BEHIND, ())
     if behind:
-        typed.append(Setting((known.behind,), behind, "--"))
+        typed.append(Setting((BEHIND,), behind, "--"))
     overlays = [setting for file in files for setting in from_file(file, known)]
     return [*overlays, *from_environment(os.environ, known), *typed]
 

@@ -10,6 +10,7 @@ from saticl.config.compare import Options, Variant
 from saticl.errors import InvalidOptions, UnknownName
 from saticl.flags.bridge import SETTINGS, command
 from saticl.flags.leaves import tree
+from saticl.flags.pages import BEHIND
 from saticl.flags.resolve import Setting, from_document, from_file, resolve
 from saticl.flags.training import NETWORK_OPTIONS, resolve_training
 from saticl.methods import find
@@ -184,8 +185,7 @@ def _require_one_network(variants: Sequence[Variant]) -> None:
 
 def _words(setting: Setting) -> tuple[object, ...]:
     """What stands behind `--`, if this setting is that."""
-    is_behind = setting.path == (CompareConfig.behind,) and isinstance(setting.value, tuple)
-    return setting.value if is_behind and isinstance(setting.value, tuple) else ()
+    return setting.value if setting.path == (BEHIND,) and isinstance(setting.value, tuple) else ()
 
 
 def _named(settings: Sequence[Setting]) -> Options:

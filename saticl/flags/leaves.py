@@ -75,7 +75,7 @@ class Leaf:
 
     @property
     def is_tree(self) -> bool:
-        """Whether it holds options by their names: it is written in a file, and has no flag and no variable."""
+        """Whether it holds options by their names: only files set it; there is no flag and no variable."""
         return [form.get("type") for form in self.forms] == ["object"]
 
     @property
@@ -166,11 +166,6 @@ class Tree:
         """The option that takes words without a flag, or nothing."""
         return str(getattr(self.model, "words", ""))
 
-    @property
-    def behind(self) -> str:
-        """The option that holds what stands behind `--`, or nothing."""
-        return str(getattr(self.model, "behind", ""))
-
     def named(self, dotted: str) -> Leaf:
         """The option of that dotted name."""
         return self.leaves[tuple(dotted.split("."))]
@@ -256,6 +251,6 @@ def _allowed(form: Mapping[str, Any]) -> str:
         "string": "a path" if "format" in form else "text",
         "boolean": "true or false",
         "null": "none",
-        "object": "options by their names",
+        "object": "options by name",
     }
     return words[form["type"]] + _range(form)[1]

@@ -43,7 +43,7 @@ class GroupPage(TyperGroup):
 
 def page(known: Tree, main: tuple[str, ...]) -> type[Page]:
     """A command whose --help shows the main options only, unless there are none: then all are."""
-    kind = HandingPage if known.behind else Page
+    kind = HandingPage if getattr(known.model, "hands_on", False) else Page
     if not main:
         return kind
 
