@@ -22,7 +22,7 @@ from saticl.runs.variants import spread_by_name
 COMPARE_FILE, CSV_FILE = "compare.json", "compare.csv"
 
 CSV_COLUMNS = ("task", "variant", "seed", "step", "class", "class_step", "iou")
-"""A row per run, step and class; `class_step` is empty for an artificial background, `iou` without ground truth."""
+"""A row per run, step and class; `class_step` is empty for the background, `iou` without ground truth."""
 
 Status = Literal["finished", "failed", "left"]
 

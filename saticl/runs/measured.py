@@ -21,7 +21,7 @@ class ClassScore:
     step: int
     name: str
     learned: int | None
-    """The step that learned it; None: the artificial background, which no step learns."""
+    """The step that learned it; None: the background, whose meaning changes with every step."""
     iou: float
 
 

@@ -171,6 +171,41 @@ def test_scores_of_other_conditions_or_damaged_ones_are_made_again(
     assert again.called == [("test", "222a/ft-s1337", "all")] * 2
 
 
+def test_scores_of_before_a_step_was_trained_again_are_never_taken_for_its_own(
+    compare: Invoke, pretend: Callable[..., Pretender], tmp_path: Path
+) -> None:
+    words = ("--task=222a", "--method=ft")
+    pretend()
+    compare(*words)
+    (out(tmp_path) / "runs/potsdam/222a/ft-s1337/step-2/model.safetensors").unlink()
+    pretend(fails=lambda words: words[0] == "test")
+
+    code, _ = compare(*words)
+    status = [run.status for run in read_comparison(out(tmp_path)).runs]
+    again = pretend()
+    compare(*words)
+
+    assert (code, status) == (1, ["failed"])
+    assert again.called == [("test", "222a/ft-s1337", "all")]
+
+
+def test_a_child_writes_its_log_and_sees_no_options_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SATICL_NO__OPTION", "1")  # refused by every command that sees it
+    children = Children()
+
+    assert children.call(["list", "methods"], tmp_path / "logs/x.log") == 0
+    assert children.call(["list", "nothing"], tmp_path / "logs/x.log") == 2
+    children.stop()
+    assert children.call(["list", "methods"], tmp_path / "logs/y.log") is None
+
+    text = (tmp_path / "logs/x.log").read_text()
+    assert text.startswith("$ saticl list methods\n")
+    assert "distillation" in text
+    assert text.count("$ saticl list") == 2
+
+
 def test_a_run_that_was_trained_with_other_options_is_refused(
     compare: Invoke, pretend: Callable[..., Pretender], tmp_path: Path
 ) -> None:
