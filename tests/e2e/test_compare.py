@@ -67,26 +67,6 @@ def test_two_methods_with_two_seeds_become_one_table(
 
 
 @pytest.mark.slow
-def test_children_train_for_real_and_a_mistake_of_one_run_is_in_its_log(tiny_tiles: Path, tmp_path: Path) -> None:
-    command = words(tiny_tiles, tmp_path, "--task=offline", "--method=ft", "--seeds=1", "--jobs=2")
-    failing = {**os.environ, "ACCELERATE_MIXED_PRECISION": "fp8"}  # refused by `train`, and not seen by `compare`
-
-    broken = subprocess.run(
-        [sys.executable, "run.py", *command], cwd=REPOSITORY, env=failing, capture_output=True, text=True, check=False
-    )
-    log = tmp_path / "logs/offline/ft-s1.log"
-    mended = subprocess.run(
-        [sys.executable, "run.py", *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-
-    assert broken.returncode == 1, broken.stdout + broken.stderr
-    assert "offline/ft with seed 1 failed, see" in broken.stderr
-    assert mended.returncode == 0, mended.stdout + mended.stderr
-    assert "[1/1] offline/ft-s1 finished" in mended.stdout
-    assert log.read_text().count("$ saticl train") == 2
-
-
-@pytest.mark.slow
 @pytest.mark.usefixtures("listening")
 def test_an_interrupt_ends_the_children_and_says_how_to_go_on(tiny_tiles: Path, tmp_path: Path) -> None:
     command = [*words(tiny_tiles, tmp_path, "--task=222a", "--method=ft"), "--trainer.max-epochs=5000"]
@@ -110,15 +90,15 @@ def test_an_interrupt_ends_the_children_and_says_how_to_go_on(tiny_tiles: Path, 
 
 
 @pytest.mark.slow
-def test_the_workers_of_a_cluster_train_the_runs(tiny_tiles: Path, tmp_path: Path) -> None:
+def test_the_worker_of_a_cluster_trains_the_runs(tiny_tiles: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is optional")
 
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as local:
         address = f"--cluster={local.scheduler_address}"
         result = CliRunner().invoke(
-            cli.app, words(tiny_tiles, tmp_path, "--task=offline", "--method=ft", "--seeds=1,2", address)
+            cli.app, words(tiny_tiles, tmp_path, "--task=offline", "--method=ft", "--seeds=1", address)
         )
 
     assert result.exit_code == 0, result.output
-    assert "[2/2]" in result.stdout
+    assert "[1/1] offline/ft-s1 finished" in result.stdout
     assert {run.status for run in read_comparison(tmp_path).runs} == {"finished"}
