@@ -42,6 +42,9 @@ class FrozenOptions(BaseModel):
     words: ClassVar[str] = ""
     """Of a command that takes words without a flag: the option that holds them."""
 
+    hands_on: ClassVar[bool] = False
+    """Whether what stands behind `--` are options of another command."""
+
     def to_yaml(self) -> str:
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
