@@ -20,10 +20,11 @@ CHANGEABLE = {
     "trainer.max_iterations",
     "trainer.patience",
     "trainer.compile",
+    "optimizer.later_lr",
     "tracking.uri",
     "tracking.experiment",
 }
-"""Options that may differ between the two halves of an interrupted step."""
+"""Options that may differ between the two halves of an interrupted step. `optimizer.lr` says the rate of the step."""
 
 
 MOVABLE = {"data_root": MANIFEST, "extend": MODEL_FILE, "task.step_checkpoint": MODEL_FILE}
