@@ -12,10 +12,11 @@ import numpy as np
 from pydantic import Field
 
 from saticl.files import write_atomically
+from saticl.labels import Unseen
 from saticl.metrics.bootstrap import LEVEL, RESAMPLES, SEED, paired_intervals
 from saticl.runs.measured import COSTS, ClassScore
 from saticl.runs.records import Number, Record, read_record, write_record
-from saticl.runs.scores import ScoredSplit, Unseen
+from saticl.runs.scores import ScoredSplit
 from saticl.runs.trained import OptionTree
 from saticl.runs.variants import spread_by_name
 
