@@ -176,9 +176,7 @@ class OptimizerOptions(FrozenOptions):
 
     target: Literal["adamw", "adam", "sgd"] = Field("adamw", description="rule by which weights move")
     lr: Positive = Field(1e-3, description="learning rate")
-    later_lr: Positive | None = Field(
-        None, description="learning rate of the steps after the first (default: the same)"
-    )
+    later_lr: Positive | None = Field(None, description="learning rate of steps after the first (default: the same)")
     momentum: Share = Field(
         0.9,
         description="how much of its past direction a move keeps (sgd: Nesterov momentum; adam, adamw: first beta)",
