@@ -162,9 +162,7 @@ class TrainerOptions(FrozenOptions):
     )
     validate_every: Count = Field(1, description="validate after every this many epochs")
     accumulate: Count = Field(
-        1,
-        description="add up the gradients of this many iterations before the weights move, as if the batch were "
-        "larger",
+        1, description="add up the gradients of this many iterations before the weights move, as in a larger batch"
     )
     clip: NotNegative = Field(0.0, description="limit the length of the gradient to this number; 0: no limit")
     resume: bool = Field(
@@ -181,9 +179,7 @@ class OptimizerOptions(FrozenOptions):
 
     target: Literal["adamw", "adam", "sgd"] = Field("adamw", description="rule by which weights move")
     lr: Positive = Field(1e-3, description="learning rate")
-    later_lr: Positive | None = Field(
-        None, description="learning rate of the steps after the first (default: as --optimizer.lr)"
-    )
+    later_lr: Positive | None = Field(None, description="learning rate of steps after the first (default: the same)")
     momentum: Share = Field(
         0.9,
         description="how much of its past direction a move keeps (sgd: Nesterov momentum; adam, adamw: first beta)",
