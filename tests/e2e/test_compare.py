@@ -93,7 +93,7 @@ def test_an_interrupt_ends_the_children_and_says_how_to_go_on(tiny_tiles: Path, 
 def test_the_worker_of_a_cluster_trains_the_runs(tiny_tiles: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is optional")
 
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as local:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as local:
         address = f"--cluster={local.scheduler_address}"
         result = CliRunner().invoke(
             cli.app, words(tiny_tiles, tmp_path, "--task=offline", "--method=ft", "--seeds=1", address)
