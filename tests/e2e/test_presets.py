@@ -59,7 +59,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize(
-    "file", [pytest.param(file, marks=[] if file in USUAL else [pytest.mark.slow]) for file in FILES]
+    "file",
+    [pytest.param(file, marks=[] if file in USUAL else [pytest.mark.slow, pytest.mark.exhaustive]) for file in FILES],
 )
 def test_a_file_trains_its_first_steps(file: str, prepared: Callable[[str], Path], tmp_path: Path) -> None:
     written = yaml.safe_load((CONFIGS / f"{file}.yaml").read_text(encoding="utf-8"))
