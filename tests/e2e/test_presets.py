@@ -21,7 +21,7 @@ CITIES = {"train": ("aachen", "bremen", "dusseldorf", "jena"), "val": ("frankfur
 
 WRITERS: dict[str, Callable[[Path], object]] = {
     "voc": lambda root: write_voc(root, train=12, test=1),
-    "ade20k": lambda root: write_ade20k(root, train=20, test=1),
+    "ade20k": lambda root: write_ade20k(root, train=40, test=1),
     "cityscapes": lambda root: write_cityscapes(root, per_city=3, places=CITIES),
 }
 """With enough images that each step has each of its classes."""
