@@ -115,7 +115,11 @@ def make_plan(stage: Stage) -> Plan:
     config, data, task = stage.config, stage.data, stage.task
     _check_turns(config, data)
     _check_labels(config)
-    training, validation = divided(data, task.protocol, config.val_size, config.seed, config.task.splits, task.places)
+    # Tiles of all places: which step a tile is dealt to depends on the others, and must not differ between steps.
+    how = config.val_size, config.seed, config.task.splits
+    training, validation = divided(data, task.protocol, *how)
+    if task.places:
+        _, validation = divided(data, task.protocol, *how, task.places)
     selected = select(training, task, config.task.filter_mode, config.seed)
     require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
     return Plan(config, data, task, stage.dataset, stage.run, selected, by_shape(validation, data.manifest))
