@@ -49,7 +49,9 @@ class Plan:
 
     @property
     def old_labels(self) -> OldLabels:
-        """What becomes of labels of old classes: the published learning orders hide them."""
+        """What becomes of labels of old classes: hidden, as in published orders, unless a step brings only places."""
+        if not self.task.new:
+            return "use"
         shown = self.config.extend is not None or self.config.task.filter_mode == "sequential"
         return self.config.labels_of_old or ("use" if shown else "ignore")
 

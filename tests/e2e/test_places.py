@@ -72,6 +72,7 @@ def test_a_run_over_places_keeps_its_head_and_is_scored_after_every_step(
     assert infos[1].places == (("a",), ("b", "c"), ("a", "b"))
     assert "places       b, c" in text
     assert "old classes are background, later ones background, unlabelled pixels background, void background" in text
+    assert text.count("old classes keep their labels, later ones background") == 1  # step 1 brings places only
     assert "labels: unseen classes are background, unlabelled pixels background, void ignored; all images" in text
 
     code, text = invoke(
