@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Linters, type checker and tests. Arguments go to pytest: scripts/test.sh -k windows, scripts/test.sh -m "not slow".
+# scripts/test.sh --slow also runs the tests marked as exhaustive: every preset, every decoder with every family.
 # Tests run in random order. The seed that pytest prints first repeats an order: scripts/test.sh --randomly-seed=123.
 #
 # scripts/test.sh --mutants [--sample N] [--seed S] [ROOM_OR_MODULE...] runs no checks. It makes small changes in a copy
@@ -32,4 +33,10 @@ step ruff format --check .
 step ruff check .
 step mypy
 step shellcheck -x scripts/*.sh .ci/run
-step pytest -n 2 "$@"
+# Of many alike cases a part is enough, unless all are asked for. A -m of the caller's wins.
+selection=(-m "not exhaustive")
+if [[ "${1:-}" == --slow ]]; then
+  shift
+  selection=()
+fi
+step pytest -n 2 "${selection[@]}" "$@"

@@ -135,7 +135,14 @@ def test_the_test_script_checks_everything_and_passes_arguments_on(sandbox: Path
 
     assert result.returncode == 0, result.stderr
     assert [call[0] for call in calls] == ["ruff", "ruff", "mypy", "shellcheck", "pytest"]
-    assert calls[-1] == ["pytest", "-n", "2", "-k", "windows"]
+    assert calls[-1] == ["pytest", "-n", "2", "-m", "not exhaustive", "-k", "windows"]
+
+
+def test_the_test_script_runs_all_of_many_alike_cases_on_request(sandbox: Path, tmp_path: Path) -> None:
+    (sandbox / ".ci").mkdir()
+    run(sandbox / "scripts" / "test.sh", "--slow", "-k", "windows", NOTES=str(tmp_path / "notes"))
+
+    assert notes(tmp_path / "notes")[-1] == ["pytest", "-n", "2", "-k", "windows"]
 
 
 def test_a_mutation_run_is_asked_for_by_its_flag_and_replaces_the_checks(sandbox: Path, tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_families_and_decoders_work_together(encoder: str, decoder: str) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("encoder", "decoder"),
     [(encoder, decoder) for encoder in MORE_FAMILIES for decoder in DECODERS if fits(encoder, decoder)],
