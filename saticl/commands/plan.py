@@ -49,7 +49,9 @@ class Plan:
 
     @property
     def old_labels(self) -> OldLabels:
-        """What becomes of labels of old classes: the published learning orders hide them."""
+        """What becomes of labels of old classes: hidden, as in published orders, unless a step brings only places."""
+        if not self.task.new:
+            return "use"
         shown = self.config.extend is not None or self.config.task.filter_mode == "sequential"
         return self.config.labels_of_old or ("use" if shown else "ignore")
 
@@ -115,7 +117,11 @@ def make_plan(stage: Stage) -> Plan:
     config, data, task = stage.config, stage.data, stage.task
     _check_turns(config, data)
     _check_labels(config)
-    training, validation = divided(data, task.protocol, config.val_size, config.seed, config.task.splits, task.places)
+    # Tiles of all places: which step a tile is dealt to depends on the others, and must not differ between steps.
+    how = config.val_size, config.seed, config.task.splits
+    training, validation = divided(data, task.protocol, *how)
+    if task.places:
+        _, validation = divided(data, task.protocol, *how, task.places)
     selected = select(training, task, config.task.filter_mode, config.seed)
     require_pixels(classes_without_pixels(selected, task), task, config.task.filter_mode)
     return Plan(config, data, task, stage.dataset, stage.run, selected, by_shape(validation, data.manifest))

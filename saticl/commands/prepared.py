@@ -143,7 +143,8 @@ def divided(
         EmptySelection: too few tiles. InvalidOptions: merged splits without places.
     """
     if any(order.places):
-        return split_by_place(merged(data.tiles) if splits == "merged" else data.tiles, places, val_size, seed)
+        known = [place for step in order.places for place in step]
+        return split_by_place(merged(data.tiles) if splits == "merged" else data.tiles, places, val_size, seed, known)
     if splits == "merged":
         raise InvalidOptions(
             f"--task.splits merged is for tasks that name places; {order.name} does not: leave it out."

@@ -19,6 +19,7 @@ from saticl.datasets.base import MaskFile, Scene, Value
 from saticl.datasets.pairs import BELOW, IMAGE, MASK, RASTER, RGB, Found, PairedDataset, Patterns, Slot, Values, table
 from saticl.geo.palette import PresencePalette
 from saticl.labels import IGNORE, Split
+from saticl.protocols.agriculture_vision import AGRICULTURE_VISION
 
 SPLITS: dict[str, Split] = {"train": "train", "val": "test"}
 
@@ -111,6 +112,7 @@ class AgricultureVision2021(AgricultureVision):
         ("waterway", (0, 192, 240)),
         ("weed_cluster", (208, 0, 96)),
     )
+    protocols = AGRICULTURE_VISION
     tree = TREE.format(pattern="drydown")
     order = PATTERNS_2021
     patterns = with_labels(PATTERNS_2021)

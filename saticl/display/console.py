@@ -81,8 +81,10 @@ def epoch_line(epoch: Epoch) -> str:
     scores = epoch.validation
     if scores is not None:
         parts.append(f"val mIoU {100 * scores.miou:.1f}")
+        known = [("old", scores.old_miou), ("new", scores.new_miou)]
         if not math.isnan(scores.old_miou):
-            parts.append(f"(old {100 * scores.old_miou:.1f}, new {100 * scores.new_miou:.1f})")
+            means = (f"{name} {100 * value:.1f}" for name, value in known if not math.isnan(value))
+            parts.append(f"({', '.join(means)})")
         if scores.best:
             parts.append("best")
     parts.append(f"{epoch.costs.images_per_s:.1f} img/s")

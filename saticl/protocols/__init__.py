@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from saticl.protocols.ade20k import ADE20K
+from saticl.protocols.agriculture_vision import AGRICULTURE_VISION
 from saticl.protocols.cityscapes import CITYSCAPES
 from saticl.protocols.deepglobe import DEEPGLOBE
 from saticl.protocols.isaid import ISAID
@@ -17,6 +18,7 @@ PUBLISHED: Mapping[str, tuple[Protocol, ...]] = {
     "isaid": ISAID,
     "deepglobe": DEEPGLOBE,
     "loveda": LOVEDA,
+    "agriculture_vision_2021": AGRICULTURE_VISION,
     "voc": VOC,
     "ade20k": ADE20K,
     "cityscapes": CITYSCAPES,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ class Tile:
 def tile_to_dict(tile: Tile) -> dict[str, Any]:
     """The tile as plain JSON values; windows become [row, col, height, width]."""
     windows = {"window": _values(tile.window), "core": _values(tile.core)}
-    return asdict(tile) | windows | {"counts": list(tile.counts), "files": [list(file) for file in tile.files]}
+    # not `asdict`, which copies every number on its own: half a minute for 20,000 images in 150 classes
+    return vars(tile) | windows | {"counts": list(tile.counts), "files": [list(file) for file in tile.files]}
 
 
 def tile_from_dict(row: dict[str, Any]) -> Tile:

@@ -11,11 +11,11 @@ Tiles that show no class of the protocol are never used. A step whose protocol n
 only; where it brings no class, all known classes stand in for new ones.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saticl.errors import EmptySelection
 from saticl.options import FilterMode
@@ -30,6 +30,9 @@ LATER = ("disjoint", "noov", "sequential")
 
 DEALING = ("split", "balanced")
 """Modes that give every tile to one step."""
+
+
+Numbers = NDArray[np.int64]
 
 
 class Dealt(NamedTuple):
@@ -70,27 +73,37 @@ def deal(tiles: Iterable[Tile], task: Task, seed: int, mode: FilterMode = "split
     """
     ordered = sorted(tiles, key=lambda tile: tile.id)
     steps = [task.at(step) for step in range(task.num_steps)]
-    taught = [(one, [(Dealt(one.step, name), _labels(one, (name,))) for name in one.taught]) for one in steps]
-
-    def offered(tile: Tile) -> list[Dealt]:
-        return [
-            offer for one, classes in taught if is_placed(tile, one) for offer, label in classes if _holds(tile, label)
-        ]
-
-    offers = {tile.id: offered(tile) for tile in ordered}
-    held = Counter(offer for of_tile in offers.values() for offer in of_tile)
+    offers = [Dealt(one.step, name) for one in steps for name in one.taught if name in task.classes]
+    if not ordered or not offers:
+        return {}
+    holds = np.array([tile.counts for tile in ordered]) > 0
+    lies = [_placed(ordered, one) for one in steps]
+    offered = np.stack([holds[:, task.classes.index(offer.name)] & lies[offer.step] for offer in offers], axis=1)
+    held, sizes = offered.sum(axis=0), np.zeros(len(offers), np.int64)
     dealt: dict[str, Dealt] = {}
-    sizes: Counter[Dealt] = Counter()
-
-    def had(offer: Dealt) -> tuple[float, int]:
-        return (sizes[offer] / held[offer], held[offer]) if mode == "balanced" else (sizes[offer], 0)
-
-    for tile in (ordered[index] for index in np.random.default_rng(seed).permutation(len(ordered))):
-        if offers[tile.id]:
-            poorest = min(offers[tile.id], key=had)
-            dealt[tile.id] = poorest
+    for index in np.random.default_rng(seed).permutation(len(ordered)):
+        of_tile = np.flatnonzero(offered[index])
+        if of_tile.size:
+            poorest = _poorest(of_tile, sizes, held, mode)
+            dealt[ordered[index].id] = offers[poorest]
             sizes[poorest] += 1
     return dealt
+
+
+def _poorest(offers: Numbers, sizes: Numbers, held: Numbers, mode: FilterMode) -> int:
+    """Of these offers, by number, the one that has had the least; among equal ones the first."""
+    if mode != "balanced":
+        return int(offers[sizes[offers].argmin()])
+    shares = sizes[offers] / held[offers]
+    least = offers[shares == shares.min()]
+    return int(least[held[least].argmin()])
+
+
+def _placed(tiles: Sequence[Tile], task: Task) -> NDArray[np.bool_]:
+    """[N] which tiles lie where this step may take tiles from."""
+    groups = {tile.group for tile in tiles} if task.places else set()
+    known = {group for group in groups if lies_in(group, task.places)}
+    return np.array([not task.places or tile.group in known for tile in tiles])
 
 
 def is_placed(tile: Tile, task: Task) -> bool:

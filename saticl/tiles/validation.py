@@ -1,10 +1,11 @@
 """Which training tiles are kept for validation, without leaking: no pixel is ever in both parts.
 
 Whole groups of scenes are kept where there are several, else whole scenes, else one end of the only scene; then the
-training tiles that reach into that end are dropped. Where a learning order names places, every group keeps some of its
-own scenes instead, because every place is to be learned.
+training tiles that reach into that end are dropped. Where a learning order names places, every place is divided on its
+own in the same way, because every place is to be learned.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -45,30 +46,40 @@ def split_validation(tiles: Sequence[Tile], val_size: float, seed: int) -> Parts
     )
 
 
-def split_by_place(tiles: Sequence[Tile], places: Sequence[str], val_size: float, seed: int) -> Parts:
-    """Part the tiles of these groups (none named: of all) into (training, validation), both ordered by id.
+def split_by_place(
+    tiles: Sequence[Tile], places: Sequence[str], val_size: float, seed: int, known: Sequence[str] = ()
+) -> Parts:
+    """Part the tiles of these places (none named: of all) into (training, validation), both ordered by id.
 
-    Of every group about `val_size` of the scenes is kept, or one end of its only scene; a group that is too small for
-    this is for training. What a group keeps does not depend on the other groups, so steps that share a place agree.
-    Validation scenes that the dataset names itself are followed, wherever they lie. Training may be empty.
+    Of every place about `val_size` is kept: of its groups where it has several, else of its scenes, or one end of its
+    only scene; a place that is too small for this is for training. `known` are the places of all steps: what lies in
+    none of them is divided group by group, and what lies in several belongs to the smallest, so that steps which share
+    groups agree. Validation scenes that the dataset names itself are followed, wherever they lie. Training may
+    be empty.
 
     Raises:
         EmptySelection: there is something to train on, but too little to keep some of it for validation.
     """
     ordered = sorted((tile for tile in tiles if tile.split != "test"), key=lambda tile: tile.id)
-    own = [tile for tile in ordered if tile.split == "train" and lies_in(tile.group, places)]
     named = [tile for tile in ordered if tile.split == "val"]
+    training = [tile for tile in ordered if tile.split == "train"]
+    own = {group for group in {tile.group for tile in training} if lies_in(group, places)}
     if named or not own:
-        return own, named
-    groups = [[tile for tile in own if tile.group == name] for name in sorted({tile.group for tile in own})]
-    parts = [_within(group, val_size, seed) for group in groups]
-    training, validation = (sorted(chain(*one), key=_id) for one in zip(*parts, strict=True))
+        return [tile for tile in training if tile.group in own], named
+    divided: dict[str, list[Tile]] = defaultdict(list)
+    smallest = {group: _smallest(group, (*known, *places)) for group in {tile.group for tile in training}}
+    for tile in training:
+        divided[smallest[tile.group]].append(tile)
+    parts = [_within(divided[name], val_size, seed) for name in sorted({smallest[group] for group in own})]
+    kept, validation = (
+        sorted((tile for tile in chain(*one) if tile.group in own), key=_id) for one in zip(*parts, strict=True)
+    )
     if not validation:
         raise EmptySelection(
-            f"{', '.join(places) or 'The prepared folder'} has too few tiles ({len(own)}) to keep some for "
+            f"{', '.join(places) or 'The prepared folder'} has too few tiles ({len(kept)}) to keep some for "
             "validation: prepare more scenes."
         )
-    return training, validation
+    return kept, validation
 
 
 def lies_in(group: str, places: Sequence[str]) -> bool:
@@ -77,14 +88,20 @@ def lies_in(group: str, places: Sequence[str]) -> bool:
 
 
 def merged(tiles: Sequence[Tile]) -> list[Tile]:
-    """The same tiles, all of them for training: `split_by_place` then keeps some of every group."""
+    """The same tiles, all of them for training: `split_by_place` then keeps some of every place."""
     return [replace(tile, split="train") for tile in tiles]
 
 
+def _smallest(group: str, places: Sequence[str]) -> str:
+    """The smallest of the places that a group lies in; the group itself where it lies in none."""
+    return max((place for place in places if lies_in(group, [place])), key=len, default=group)
+
+
 def _within(tiles: list[Tile], val_size: float, seed: int) -> Parts:
-    """Part the tiles of one group; nothing is kept where it cannot be divided."""
-    if len({tile.scene for tile in tiles}) > 1:
-        return _by_unit(tiles, _scene, val_size, seed)
+    """Part the tiles of one place; nothing is kept where it cannot be divided."""
+    for unit in (_group, _scene):
+        if len({unit(tile) for tile in tiles}) > 1:
+            return _by_unit(tiles, unit, val_size, seed)
     return next(_blocks(tiles, val_size, seed), (tiles, []))
 
 

@@ -1,12 +1,17 @@
 """Steps that are places: trained, scored and refused through the command line; and what labels count as."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from saticl import cli
+from saticl.commands.plan import make_plans
+from saticl.commands.stages import stages
+from saticl.config import TrainConfig
+from saticl.options import FilterMode, TaskOptions
 from saticl.runs.step import read_info
 from saticl.tiles.index import read_index
 from tests.prepared import write_prepared
@@ -26,6 +31,7 @@ moving:
   places: [[a], [b, c], [a, b]]
   aliases: [going]
 away: {steps: [[car], []], places: [[a], [d]]}
+sharing: {steps: [[car, tree, building], [], []], places: [[a], [b, c], [a, b, c]]}
 plain: {steps: [[car], [tree]], aliases: [simple]}
 """
 
@@ -67,6 +73,7 @@ def test_a_run_over_places_keeps_its_head_and_is_scored_after_every_step(
     assert infos[1].places == (("a",), ("b", "c"), ("a", "b"))
     assert "places b, c" in text
     assert "old classes are background, later ones background, unlabelled pixels background, void background" in text
+    assert text.count("old classes keep their labels, later ones background") == 1  # step 1 brings places only
     assert "labels: unseen classes are background, unlabelled pixels background, void ignored; all images" in text
 
     code, text = invoke(
@@ -128,6 +135,18 @@ def test_contradictions_are_refused_in_a_sentence(
     assert (code, sentence in " ".join(text.split())) == (2, True), text
     assert "Traceback" not in text
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("mode", ["split", "balanced"])
+def test_tiles_of_a_place_that_several_steps_share_are_dealt_to_one_of_them(
+    tiles: Path, orders: Path, mode: FilterMode
+) -> None:
+    options = TaskOptions(name="sharing", step="all", filter_mode=mode, protocols=orders)
+    plans = make_plans(stages(TrainConfig(data_root=tiles, task=options, val_size=0.3)))
+
+    dealt = Counter(tile.id for plan in plans for tile in plan.training)
+    assert len(plans) == 3
+    assert set(dealt.values()) == {1}
 
 
 def test_the_tiles_have_the_groups_that_the_orders_name(tiles: Path) -> None:

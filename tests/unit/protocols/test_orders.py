@@ -10,6 +10,7 @@ from saticl import datasets
 from saticl.labels import UNLABELLED
 from saticl.protocols import PUBLISHED
 from saticl.protocols.ade20k import ADE20K, ADE20K_CLASSES
+from saticl.protocols.agriculture_vision import AGRICULTURE_VISION, AGRICULTURE_VISION_CLASSES
 from saticl.protocols.cityscapes import CITYSCAPES, CITYSCAPES_CLASSES
 from saticl.protocols.deepglobe import DEEPGLOBE, DEEPGLOBE_CLASSES
 from saticl.protocols.isaid import ISAID, ISAID_CLASSES
@@ -24,6 +25,7 @@ CLASSES = {
     "isaid": ISAID_CLASSES,
     "deepglobe": DEEPGLOBE_CLASSES,
     "loveda": LOVEDA_CLASSES,
+    "agriculture_vision_2021": AGRICULTURE_VISION_CLASSES,
     "voc": VOC_CLASSES,
     "ade20k": ADE20K_CLASSES,
     "cityscapes": CITYSCAPES_CLASSES,
@@ -214,3 +216,12 @@ def test_aerial_orders() -> None:
         "4-1-1": runs(4, 5, 6),
     }
     assert [one.places for one in LOVEDA] == [(), (("urban",), ("rural",), ("urban", "rural"))]
+
+
+def test_agriculture_vision() -> None:
+    orders = {one.name: one for one in AGRICULTURE_VISION}
+    adapter = datasets.find("agriculture_vision_2021")
+
+    assert ids(orders["6-2"], AGRICULTURE_VISION_CLASSES) == [[1, 2, 3, 4, 5, 8], [6, 7]]
+    assert tuple(adapter.protocols) == AGRICULTURE_VISION
+    assert tuple(one.name for one in adapter.classes) == AGRICULTURE_VISION_CLASSES

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from saticl.files import Fingerprint
 from saticl.geo.windows import Window
 from saticl.tiles.index import INDEX, Tile, read_index, tile_to_dict, write_index
@@ -42,3 +44,17 @@ def test_rows_of_an_earlier_version_have_data_everywhere(tmp_path: Path) -> None
     (tmp_path / INDEX).write_text(json.dumps(row))
 
     assert read_index(tmp_path) == [replace(TILE, invalid=0, files=())]
+
+
+def test_rows_are_made_without_copying_every_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20,000 images in 150 classes are three million numbers."""
+
+    def refused(number: object) -> object:
+        raise AssertionError(f"{number} was copied on its own")
+
+    monkeypatch.setattr("copy.deepcopy", refused)
+
+    row = tile_to_dict(TILE)
+
+    assert json.loads(json.dumps(row)) == row
+    assert (row["window"], row["counts"], row["files"][0]) == ([0, 16, 64, 64], [4000, 90], [10, 11])

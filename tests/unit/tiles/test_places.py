@@ -135,3 +135,27 @@ def test_a_place_stands_for_the_groups_below_it_and_for_no_other() -> None:
     assert not lies_in("urban_13", ["urban"])
     assert not lies_in("urban", ["urban/13"])
     assert lies_in("rural/2", [])
+
+
+def test_a_place_of_several_groups_keeps_whole_groups() -> None:
+    """Groups are scenes that belong together: a scene of one must not vouch for the others of it."""
+    tiles = [make_tile(0, scene=f"s{n}", group=f"{'urban' if n < 20 else 'rural'}/{n // 4}") for n in range(40)]
+
+    training, kept = split_by_place(tiles, ("urban", "rural"), 0.2, 0)
+
+    assert sorted(tile.id for tile in (*training, *kept)) == sorted(tile.id for tile in tiles)
+    assert not {tile.group for tile in training} & {tile.group for tile in kept}
+    assert [sum(tile.group.startswith(name) for tile in kept) for name in ("urban", "rural")] == [4, 4]
+
+
+@given(st.floats(0, 1), st.integers(0, 99))
+def test_steps_agree_on_places_within_each_other(share: float, seed: int) -> None:
+    tiles = [make_tile(0, scene=f"s{n}", group=f"urban/{n // 4}") for n in range(20)]
+    known = ("urban", "urban/1")
+
+    training, kept = split_by_place(tiles, ("urban",), share, seed, known)
+    inner = split_by_place(tiles, ("urban/1",), share, seed, known)
+
+    assert inner == tuple([tile for tile in part if tile.group == "urban/1"] for part in (training, kept))
+    assert all(inner)
+    assert len({tile.group for tile in kept}) > 1

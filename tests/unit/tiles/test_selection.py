@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from saticl.errors import EmptySelection
 from saticl.geo.windows import Window, grid
+from saticl.options import FilterMode
 from saticl.tasks import Protocol, Task
 from saticl.tiles.index import Tile
 from saticl.tiles.selection import classes_without_pixels, deal, select, split_validation
@@ -110,6 +111,23 @@ def test_dealing_is_the_same_at_every_step_and_only_to_classes_on_the_tile(
     for tile in (tile for tile in tiles if tile.id in dealt):
         assert dealt[tile.id].name in names(tile)
         assert dealt[tile.id].name in SINGLE.groups[dealt[tile.id].step]
+
+
+@given(contents, seeds, st.sampled_from(["split", "balanced"]))
+def test_dealing_is_what_a_slow_loop_deals(drawn: list[frozenset[int]], seed: int, mode: FilterMode) -> None:
+    tiles = sorted((make_tile(number, labels) for number, labels in enumerate(drawn)), key=lambda tile: tile.id)
+    held = Counter(name for tile in tiles for name in names(tile))
+    had: Counter[str] = Counter()
+    expected = {}
+    for index in np.random.default_rng(seed).permutation(len(tiles)):
+        on_it = [name for name in SINGLE.foreground if name in names(tiles[index])]
+        if on_it:
+            least = {name: (had[name] / held[name], held[name]) if mode == "balanced" else had[name] for name in on_it}
+            name = min(on_it, key=lambda one: least[one])
+            expected[tiles[index].id] = name
+            had[name] += 1
+
+    assert {key: one.name for key, one in deal(tiles, Task(CLASSES, SINGLE), seed, mode).items()} == expected
 
 
 @given(st.integers(1, 60), seeds)
