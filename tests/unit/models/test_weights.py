@@ -192,6 +192,29 @@ def test_damaged_files_are_refused(suffix: str, content: bytes, tmp_path: Path) 
         read_state(path)
 
 
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_truncated_files_are_refused_wherever_they_end(is_zip: bool, tmp_path: Path) -> None:
+    """Also as torch wrote them before 1.6, which is how the published weights of In-Place ABN and MiB are saved."""
+    path = tmp_path / "weights.pth.tar"
+    content = {"epoch": 90, "state_dict": {"module.conv1.weight": torch.ones(2, 3)}}
+    torch.save(content, path, _use_new_zipfile_serialization=is_zip)
+    whole = path.read_bytes()
+
+    assert_close(read_state(path), {"conv1.weight": torch.ones(2, 3)})
+    for end in {*range(0, len(whole), 29), len(whole) - 1}:
+        path.write_bytes(whole[:end])
+        with pytest.raises(InvalidCheckpoint, match=r"damaged|holds no weights"):
+            read_state(path)
+
+
+@pytest.mark.parametrize("content", [{"a": 1}, [1.5, 2], b"bytes", "text"])
+def test_pickles_that_torch_did_not_write_are_refused(content: object, tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(pickle.dumps(content))
+
+    with pytest.raises(InvalidCheckpoint, match=r"weights\.pth .*damaged"):
+        read_state(tmp_path / "weights.pth")
+
+
 def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
 
