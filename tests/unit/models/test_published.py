@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from saticl.errors import InvalidCheckpoint, InvalidOptions
+from saticl.errors import InvalidCheckpoint, InvalidOptions, UnknownName
 from saticl.models import own_encoders
 from saticl.models.encoder import Encoder
 from saticl.models.erfnet import NonBottleneck1D
@@ -361,6 +361,11 @@ def test_a_truncated_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_own_encoders_have_no_weights_to_download() -> None:
     with pytest.raises(InvalidOptions, match=r"no weights of 'erfnet': give a file with --model\.weights"):
         Encoder(options("erfnet", pretrained=True), 3)
+
+
+def test_own_encoders_have_no_named_sets_of_weights() -> None:
+    with pytest.raises(UnknownName, match=r"no set of pretrained weights 'erfnet\.imagenet'\. .*Valid: erfnet\.$"):
+        Encoder(options("erfnet.imagenet"), 3)
 
 
 def test_erfnet_has_the_weights_of_its_table() -> None:
