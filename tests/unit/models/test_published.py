@@ -322,6 +322,8 @@ def other(change: str) -> Any:
             state = imagenet(bands=2)
         case "two":
             state |= {f"ema.{name.removeprefix('module.')}": value for name, value in state.items()}
+        case "nan":
+            state["module.mod3.block1.convs.bn2.bias"][5] = torch.nan
         case "timm":
             state = {"conv1.weight": torch.ones(64, 3, 7, 7)}
         case "object":
@@ -337,6 +339,7 @@ def other(change: str) -> Any:
         ("renamed", r"1 tensors are missing \(.*\) and 1 do not belong to it \(mod3\.block1\.convs\.norm2\.bias\)"),
         ("shape", r"mod3\.block1\.convs\.conv2\.weight \[64, 128, 3, 3\] instead of \[128, 128, 3, 3\]"),
         ("bands", r"mod1\.conv1\.weight \[64, 2, 7, 7\] instead of \[64, 3, 7, 7\]"),
+        ("nan", r"holds weights that are NaN or infinite \(mod3\.block1\.convs\.bn2\.bias\)"),
         ("two", r"whose first layer mod1\.conv1\.weight they hold several times"),
         ("timm", r"they hold not at all, but conv1\.weight"),
         ("object", "could run code"),

@@ -164,6 +164,15 @@ def test_refused_weights_change_nothing(tmp_path: Path) -> None:
     assert_close(encoder.state_dict(), before)
 
 
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    model = trained("test_resnet")
+    name, weight = next(iter(model.named_parameters()))
+    weight.data.view(-1)[3] = torch.inf
+
+    with pytest.raises(InvalidCheckpoint, match=rf"weights\.pth holds weights that are NaN or infinite \({name}\)"):
+        build("test_resnet", weights=save(model, tmp_path))
+
+
 class Malice:
     """What a hostile checkpoint does when it is unpickled."""
 
