@@ -16,6 +16,7 @@ import typer
 from saticl import __version__
 from saticl.cli_list import HELP_NAMES, list_app
 from saticl.config import (
+    CompareConfig,
     DemoConfig,
     ExportConfig,
     ImportConfig,
@@ -26,6 +27,7 @@ from saticl.config import (
 )
 from saticl.errors import InvalidOptions, SaticlError
 from saticl.flags.bridge import EPILOG, SETTINGS, command
+from saticl.flags.comparing import resolve_comparing, variants_of
 from saticl.flags.guard import guarded, is_first_process, tell
 from saticl.flags.leaves import tree
 from saticl.flags.pages import GroupPage, page
@@ -33,7 +35,7 @@ from saticl.flags.resolve import Setting, check_environment, resolve
 from saticl.flags.training import resolve_training
 from saticl.options import FrozenOptions
 
-TREES = (PrepareConfig, TrainConfig, TestConfig, PredictConfig, ImportConfig, ExportConfig, DemoConfig)
+TREES = (PrepareConfig, TrainConfig, TestConfig, PredictConfig, CompareConfig, ImportConfig, ExportConfig, DemoConfig)
 
 AnyConfig = TypeVar("AnyConfig", bound=FrozenOptions)
 
@@ -123,6 +125,12 @@ def _predict(config: PredictConfig) -> None:
     predict(config)
 
 
+def _compare(config: CompareConfig) -> None:
+    from saticl.commands.compare import compare
+
+    compare(config, variants_of(config))
+
+
 def _import(config: ImportConfig) -> None:
     from saticl.commands.import_model import import_model
 
@@ -162,6 +170,7 @@ _register("prepare", PrepareConfig, partial(resolve, PrepareConfig), _prepare)
 _register("train", TrainConfig, resolve_training, _train)
 _register("test", TestConfig, partial(resolve, TestConfig), _test)
 _register("predict", PredictConfig, partial(resolve, PredictConfig), _predict)
+_register("compare", CompareConfig, resolve_comparing, _compare)
 _register("import", ImportConfig, partial(resolve, ImportConfig), _import)
 _register("export", ExportConfig, partial(resolve, ExportConfig), _export)
 _register("demo", DemoConfig, partial(resolve, DemoConfig), _demo)

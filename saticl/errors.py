@@ -11,12 +11,14 @@ SaticlError                 one sentence for the user; the command line prints i
 ├── InvalidCheckpoint       weights or a step folder that is missing or does not fit
 ├── InvalidRecord           a file that a run leaves, other than weights, that is missing or damaged
 ├── EmptySelection          a step for which no tile remains
+├── UnfinishedRuns          runs of a comparison that failed, each with a log; exit code 1
 ├── NonFiniteLoss           a term of the loss became NaN or infinite
 └── NonFiniteWeights        weights that are NaN or infinite
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import ClassVar
 
 MANY = 40
 """More names than this are not listed in a message."""
@@ -24,6 +26,8 @@ MANY = 40
 
 class SaticlError(Exception):
     """Base of all errors that a user can cause: the message says what, where, and what to do."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class InvalidOptions(SaticlError):
@@ -79,6 +83,12 @@ class InvalidRecord(SaticlError):
 
 class EmptySelection(SaticlError):
     """A step for which no tile remains."""
+
+
+class UnfinishedRuns(SaticlError):
+    """Runs of a comparison that failed; all others are finished, and the table is there."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class NonFiniteLoss(SaticlError):

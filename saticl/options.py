@@ -42,6 +42,9 @@ class FrozenOptions(BaseModel):
     words: ClassVar[str] = ""
     """Of a command that takes words without a flag: the option that holds them."""
 
+    hands_on: ClassVar[bool] = False
+    """Whether what stands behind `--` are options of another command."""
+
     def to_yaml(self) -> str:
         """The whole tree as YAML, paths as plain text: itself a valid --config file."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -159,9 +162,7 @@ class TrainerOptions(FrozenOptions):
     )
     validate_every: Count = Field(1, description="validate after every this many epochs")
     accumulate: Count = Field(
-        1,
-        description="add up the gradients of this many iterations before the weights move, as if the batch were "
-        "larger",
+        1, description="add up the gradients of this many iterations before the weights move, as in a larger batch"
     )
     clip: NotNegative = Field(0.0, description="limit the length of the gradient to this number; 0: no limit")
     resume: bool = Field(
@@ -178,6 +179,7 @@ class OptimizerOptions(FrozenOptions):
 
     target: Literal["adamw", "adam", "sgd"] = Field("adamw", description="rule by which weights move")
     lr: Positive = Field(1e-3, description="learning rate")
+    later_lr: Positive | None = Field(None, description="learning rate of steps after the first (default: the same)")
     momentum: Share = Field(
         0.9,
         description="how much of its past direction a move keeps (sgd: Nesterov momentum; adam, adamw: first beta)",

@@ -208,7 +208,7 @@ def write_loveda(root: Path) -> Written:
         write_picture(root / folder / domain / "images_png" / f"{number}.png", image(raw))
         write_picture(root / folder / domain / "masks_png" / f"{number}.png", raw[None])
         place = domain.lower()
-        written[f"{place}_{number}"] = Truth(split, f"{place}_{number // 100}", raw)
+        written[f"{place}_{number}"] = Truth(split, f"{place}/{number // 100}", raw)
     write_picture(root / "Test/Urban/images_png/4191.png", image(raw))
     return written
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from saticl.commands.check_source import check_source
 from saticl.commands.raw_scenes import is_whole, raw_scenes
+from saticl.commands.shards import parse_shard
 from saticl.commands.summary import show_summary
 from saticl.config import PrepareConfig
 from saticl.cutting.checks import damaged_files
@@ -45,7 +46,7 @@ def prepare(config: PrepareConfig) -> Manifest | None:
     prepared with other options, MissingTiles where tiles are damaged and the raw imagery is gone.
     """
     grid(1, 1, config.side, config.shared)  # refuses an overlap that does not fit
-    shard = _shard(config.shard)
+    shard = parse_shard(config.shard)
     Wanted(config.gsd, config.target_crs).check()
     adapter = find(config.dataset)
     request = _request(config)
@@ -146,14 +147,6 @@ def _check_without_source(config: PrepareConfig, manifest: Manifest) -> None:
 
 def _number(files: Sequence[str]) -> str:
     return "1 file is" if len(files) == 1 else f"{len(files):,} files are"
-
-
-def _shard(text: str | None) -> tuple[int, int]:
-    """Index from 0, and number of shards."""
-    first, _, last = (text or "1/1").partition("/")
-    if first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last):
-        return int(first) - 1, int(last)
-    raise InvalidOptions(f"--shard {text} is not valid: write i/n, for example 2/8 for the second of eight parts.")
 
 
 def _request(config: PrepareConfig) -> Request:

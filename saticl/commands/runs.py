@@ -1,6 +1,7 @@
 """What the options say of a run: where it goes, whether a step of it may be trained, what it was trained with."""
 
 import filecmp
+from collections.abc import Collection
 from pathlib import Path
 
 from saticl.config import TrainConfig
@@ -19,10 +20,11 @@ CHANGEABLE = {
     "trainer.max_iterations",
     "trainer.patience",
     "trainer.compile",
+    "optimizer.later_lr",
     "tracking.uri",
     "tracking.experiment",
 }
-"""Options that may differ between the two halves of an interrupted step."""
+"""Options that may differ between the two halves of an interrupted step. `optimizer.lr` says the rate of the step."""
 
 
 MOVABLE = {"data_root": MANIFEST, "extend": MODEL_FILE, "task.step_checkpoint": MODEL_FILE}
@@ -48,16 +50,23 @@ def already_finished(folder: Path, config: TrainConfig) -> bool:
             f"{folder} already holds this step: add --trainer.resume to continue or keep it, give another --name, "
             "or delete the folder to train it again."
         )
+    difference = other_options(folder, config, CHANGEABLE)
+    if difference is not None:
+        raise InvalidOptions(
+            f"{folder} was started with {difference}: resume with the same options, or give another --name."
+        )
+    return is_finished(folder)
+
+
+def other_options(folder: Path, config: TrainConfig, may_differ: Collection[str]) -> str | None:
+    """The first option of the step in `folder` that is not as in `config`: "seed = 1, not 2"; None: there is none."""
     before = dotted(trained_config(folder).model_dump())
     for name, value in dotted(config.model_dump()).items():
-        if name in CHANGEABLE or before[name] == value:
+        if name in may_differ or before[name] == value:
             continue
         if name not in MOVABLE or not is_same_folder(before[name], value, MOVABLE[name]):
-            raise InvalidOptions(
-                f"{folder} was started with {name} = {before[name]}, not {value}: "
-                "resume with the same options, or give another --name."
-            )
-    return is_finished(folder)
+            return f"{name} = {before[name]}, not {value}"
+    return None
 
 
 def is_same_folder(before: object, now: object, known_by: str) -> bool:

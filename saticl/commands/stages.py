@@ -12,6 +12,7 @@ from saticl.commands.prepared import Prepared, open_prepared, require_same_bands
 from saticl.commands.runs import run_folder
 from saticl.config import TrainConfig
 from saticl.errors import InvalidOptions, UnknownName
+from saticl.options import OptimizerOptions
 from saticl.protocol_files import read_protocols
 from saticl.runs.folder import MODEL_FILE, Finished
 from saticl.runs.step import read_info
@@ -24,7 +25,8 @@ class Stage:
     """One step: its options, its data, what it learns, and the run it belongs to."""
 
     config: TrainConfig
-    """`task.step` is the number of this step, `task.name` no alias, `data_root` the folder of its data."""
+    """`task.step` is the number of this step, `task.name` no alias, `data_root` the folder of its data, and
+    `optimizer.lr` the learning rate that this step begins with."""
     data: Prepared
     task: Task
     dataset: str
@@ -89,8 +91,14 @@ def _with_folder(config: TrainConfig, protocol: Protocol, step: int, dataset: st
 
 def _stage(config: TrainConfig, data: Prepared, task: Task, dataset: str) -> Stage:
     options = config.task.model_copy(update={"name": task.protocol.name, "step": task.step})
-    chosen = config.model_copy(update={"task": options})
+    chosen = config.model_copy(update={"task": options, "optimizer": _optimizer(config, task.step)})
     return Stage(chosen, data, task, dataset, run_folder(chosen, dataset))
+
+
+def _optimizer(config: TrainConfig, step: int) -> OptimizerOptions:
+    """Those of a step: later ones may have a learning rate of their own."""
+    rate = config.optimizer.later_lr if step > 0 else None
+    return config.optimizer if rate is None else config.optimizer.model_copy(update={"lr": rate})
 
 
 def _data_root(config: TrainConfig) -> Path:
@@ -130,7 +138,8 @@ def _extension(config: TrainConfig, place: Path) -> Stage:
     places = (*info.places[: info.step + 1], ()) if info.places else ()
     protocol = Protocol(info.protocol_name, groups, info.background, places=places)
     task = options.model_copy(update={"name": info.protocol_name, "step": info.step + 1})
-    filled = config.model_copy(update={"extend": before.folder, "in_channels": len(info.bands), "task": task})
+    own = {"in_channels": len(info.bands), "optimizer": _optimizer(config, info.step + 1)}
+    filled = config.model_copy(update={"extend": before.folder, "task": task, **own})
     run = before.folder.parent if config.name is None else run_folder(filled, info.dataset)
     return Stage(filled, data, Task(data.classes, protocol, info.step + 1), info.dataset, run)
 

@@ -4,6 +4,7 @@ Precedence: defaults < the method's own defaults < --config files < environment 
 user typed; contradictions raise `InvalidOptions`.
 """
 
+from saticl.config.compare import CompareConfig
 from saticl.config.demo import DemoConfig
 from saticl.config.export import ExportConfig
 from saticl.config.import_model import ImportConfig
@@ -13,6 +14,7 @@ from saticl.config.test import TestConfig, TestTaskOptions
 from saticl.config.train import TrainConfig
 
 __all__ = [
+    "CompareConfig",
     "DemoConfig",
     "ExportConfig",
     "ImportConfig",

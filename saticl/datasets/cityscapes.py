@@ -48,6 +48,8 @@ class Cityscapes(DatasetAdapter):
 
     name = "cityscapes"
     summary = "Cityscapes: street scenes of 2048 x 1024 in 19 classes, by city; images stay where they are"
+    licence = "not commercial, terms to accept at cityscapes-dataset.com"
+    citation = "Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016"
     classes = tuple(ClassInfo(name, colour) for name, colour in zip(CITYSCAPES_CLASSES, COLOURS, strict=True))
     bands = BANDS
     background = None

@@ -55,6 +55,11 @@ class VOC(DatasetAdapter):
 
     name = "voc"
     summary = "Pascal VOC 2012: photographs of 20 kinds of things and background; images stay where they are"
+    licence = "images under the terms of Flickr, research use"
+    citation = (
+        "Everingham et al., The Pascal Visual Object Classes Challenge, IJCV 2010; masks aug: Hariharan et al., "
+        "Semantic Contours from Inverse Detectors, ICCV 2011"
+    )
     classes = tuple(ClassInfo(name, colour_of(label)) for label, name in enumerate(VOC_CLASSES))
     bands = BANDS
     background = BACKGROUND

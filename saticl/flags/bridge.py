@@ -13,7 +13,7 @@ from rich.markup import escape
 from saticl.errors import InvalidOptions
 from saticl.flags import suggestions
 from saticl.flags.leaves import Leaf, Tree, tree
-from saticl.flags.pages import HelpAll
+from saticl.flags.pages import BEHIND, HelpAll
 from saticl.flags.resolve import Setting, from_environment, from_file, unknown_flag
 from saticl.options import FrozenOptions
 
@@ -68,6 +68,7 @@ def command(model: type[FrozenOptions], run: Callable[[Sequence[Setting], bool],
         *(
             parameter
             for leaf in known.leaves.values()
+            if not leaf.is_tree
             for parameter in (_words(leaf) if leaf.dotted == model.words else _parameters(leaf))
         ),
         *_own_parameters(bool(model.main)),
@@ -84,6 +85,9 @@ def _settings(ctx: typer.Context, known: Tree, files: Sequence[Path], flags: dic
     typed = _from_flags(ctx, known, flags)
     for token in ctx.args:
         raise unknown_flag(token, known)
+    behind = ctx.meta.get(BEHIND, ())
+    if behind:
+        typed.append(Setting((BEHIND,), behind, "--"))
     overlays = [setting for file in files for setting in from_file(file, known)]
     return [*overlays, *from_environment(os.environ, known), *typed]
 

@@ -16,6 +16,7 @@ Callback = Callable[..., None]
 
 AFTER = {
     "prepare": "The same command continues where it stopped.",
+    "compare": "The same command continues: finished runs are kept.",
     "train": "The same command with --trainer.resume continues after the last complete epoch.",
 }
 """What an interrupted user can do."""
@@ -25,7 +26,7 @@ GRACE_S = 1.0
 
 
 def guarded(function: Callback) -> Callback:
-    """The command, with mistakes printed as a sentence: exit code 2, and a traceback only with --debug."""
+    """The command, with mistakes printed as a sentence: its exit code, and a traceback only with --debug."""
 
     @wraps(function)
     def wrapper(ctx: typer.Context, **values: object) -> None:
@@ -35,7 +36,7 @@ def guarded(function: Callback) -> Callback:
             if ctx.find_root().params["debug"]:
                 traceback.print_exception(error)
             tell(str(error))
-            raise typer.Exit(2) from None
+            raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             tell(f"Interrupted. {AFTER.get(ctx.info_name or '', '')}".rstrip(), label="")
             raise typer.Exit(130) from None

@@ -74,6 +74,11 @@ class Leaf:
         return not self.many and [form.get("type") for form in self.forms] == ["boolean"]
 
     @property
+    def is_tree(self) -> bool:
+        """Whether it holds options by their names: only files set it; there is no flag and no variable."""
+        return [form.get("type") for form in self.forms] == ["object"]
+
+    @property
     def choices(self) -> tuple[object, ...]:
         """The values that are named one by one."""
         return tuple(choice for form in self.forms for choice in _choices(form))
@@ -246,5 +251,6 @@ def _allowed(form: Mapping[str, Any]) -> str:
         "string": "a path" if "format" in form else "text",
         "boolean": "true or false",
         "null": "none",
+        "object": "options by name",
     }
     return words[form["type"]] + _range(form)[1]

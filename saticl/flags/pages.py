@@ -11,6 +11,9 @@ from saticl.flags.leaves import Tree
 WHOLE = "saticl.whole"
 """Where a context remembers that all options were asked for."""
 
+BEHIND = "saticl.behind"
+"""Where a context keeps the words behind `--`, which are options of another command."""
+
 
 class Page(TyperCommand):
     """A command that says of --help what it does."""
@@ -18,6 +21,16 @@ class Page(TyperCommand):
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """See TyperCommand."""
         return _explained(super().get_help_option(ctx))
+
+
+class HandingPage(Page):
+    """A command that keeps the words behind `--` for another one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See TyperCommand; a second `--` belongs to the words behind the first."""
+        place = args.index("--") if "--" in args else len(args)
+        ctx.meta[BEHIND] = tuple(args[place + 1 :])
+        return super().parse_args(ctx, args[:place])
 
 
 class GroupPage(TyperGroup):
@@ -30,8 +43,11 @@ class GroupPage(TyperGroup):
 
 def page(known: Tree, main: tuple[str, ...]) -> type[Page]:
     """A command whose --help shows the main options only, unless there are none: then all are."""
+    kind = HandingPage if getattr(known.model, "hands_on", False) else Page
+    if not main:
+        return kind
 
-    class ShortPage(Page):
+    class ShortPage(kind):  # type: ignore[misc, valid-type]
         """A command with two help pages."""
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -45,7 +61,7 @@ def page(known: Tree, main: tuple[str, ...]) -> type[Page]:
             super(ShortPage, short).format_help(ctx, formatter)
 
     shown = {known.named(name).identifier for name in main} | {"config", "print_config", "help_all"}
-    return ShortPage if main else Page
+    return ShortPage
 
 
 def _show_whole(ctx: typer.Context, wanted: bool) -> None:

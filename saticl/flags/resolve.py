@@ -43,7 +43,20 @@ def from_file(path: FilePath, known: Tree) -> list[Setting]:
         raise InvalidOptions(f"The configuration {path} is not valid YAML: {_reason(error)}.") from None
     if not isinstance(document, dict | None):
         raise InvalidOptions(f"The configuration {path} must hold sections and options, such as `method: mib`.")
-    return list(_flatten(document or {}, (), str(path), known))
+    return from_document(document or {}, str(path), known)
+
+
+def from_document(document: Mapping[Any, object], file: str, known: Tree) -> list[Setting]:
+    """Settings of sections and options; a name may also be written with its section: `aug.factor: 0.1`.
+
+    Raises:
+        InvalidOptions: an option that is not known, or is there twice.
+    """
+    settings = list(_flatten(document, (), file, known))
+    for index, setting in enumerate(settings):
+        if any(setting.path == other.path for other in settings[:index]):
+            raise InvalidOptions(f"{'.'.join(setting.path)} is written twice in {file}: keep one of them.")
+    return settings
 
 
 def from_environment(environment: Mapping[str, str], known: Tree) -> list[Setting]:
@@ -51,7 +64,7 @@ def from_environment(environment: Mapping[str, str], known: Tree) -> list[Settin
     return [
         Setting(leaf.path, leaf.parsed(environment[leaf.variable], leaf.variable), leaf.variable)
         for leaf in known.leaves.values()
-        if leaf.variable in environment
+        if leaf.variable in environment and not leaf.is_tree
     ]
 
 
@@ -91,9 +104,11 @@ def unknown_flag(token: str, known: Tree) -> InvalidOptions:
     name = token.partition("=")[0]
     dotted = name.lstrip("-").replace("-", "_")
     section = [leaf.flag for leaf in known.leaves.values() if leaf.path[0] == dotted]
+    if (dotted,) in known.leaves and known.named(dotted).is_tree:
+        return InvalidOptions(f"{name} is not a flag: write {dotted} into a YAML file, and name that with --config.")
     if section:
         return InvalidOptions(f"{name} is a section, not an option: it holds {', '.join(section)}.")
-    flags = {leaf.dotted: leaf.flag for leaf in known.leaves.values()}
+    flags = {leaf.dotted: leaf.flag for leaf in known.leaves.values() if not leaf.is_tree}
     flags |= {
         leaf.negative.lstrip("-").replace("-", "_"): leaf.negative for leaf in known.leaves.values() if leaf.switch
     }
@@ -102,7 +117,7 @@ def unknown_flag(token: str, known: Tree) -> InvalidOptions:
 
 def _flatten(document: Mapping[object, object], above: Path, file: str, known: Tree) -> Iterator[Setting]:
     for key, value in document.items():
-        path = (*above, str(key))
+        path = (*above, *str(key).split("."))
         name = ".".join(path)
         leaf = known.leaves.get(path)
         if leaf is not None:

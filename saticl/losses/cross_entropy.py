@@ -113,10 +113,10 @@ def new_class_cross_entropy(logits: Logits, target: Labels, num_old: int) -> Sca
 
 @full_precision
 def class_balanced_cross_entropy(logits: Logits, target: Labels) -> Scalar:
-    """Every labelled class weighs the same, whatever its area: 1/C Σ_k Σ_{y = k} -log q(y) / (n_k + HW/256).
+    """Every labelled class weighs the same, whatever its area: 1/C Σ_k Σ_{y = k} -log q(y) / (n_k + n/2048).
 
-    C is the number of classes that the batch is labelled with, n_k the number of pixels of class k in it. A class of
-    which a batch shows less than 1/256 of an image weighs less, so that a few pixels do not move the network.
+    C is the number of classes that the batch is labelled with, n_k the number of pixels of class k in it, n that of
+    all its pixels. A class on less than about 1/2048 of them weighs less, so that few pixels do not move the network.
 
     Args:
         logits: [B, K, H, W].
@@ -127,7 +127,7 @@ def class_balanced_cross_entropy(logits: Logits, target: Labels) -> Scalar:
     index = labels.where(valid, logits.shape[1])
     counts = torch.zeros(logits.shape[1] + 1, dtype=torch.int64, device=logits.device)
     counts.scatter_add_(0, index.flatten(), torch.ones_like(index.flatten()))
-    least = target.shape[1] * target.shape[2] / 256
+    least = target.numel() / 2048
     weights = (1 / (counts + least)).to(loss.dtype)
     return (weights[index] * loss).sum() / (counts[:-1] > 0).sum().clamp(min=1)
 

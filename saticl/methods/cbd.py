@@ -2,13 +2,14 @@
 
 Our own. It is CIL (`cil.py`) but for what a mean over pixels does to a class that covers few of them:
 
-    L = 1/C Σ_k Σ_{y_i = k} -log q_i(k) / (n_k + HW/256)                 `class_balanced_cross_entropy`
+    L = 1/C Σ_k Σ_{y_i = k} -log q_i(k) / (n_k + n/2048)                 `class_balanced_cross_entropy`
       + λ mean_{i without a label} -Σ_{k old} p_i(k) log q_i(k)          `unlabelled_distillation`
 
 p, q: softmax of teacher and student, the student's over all classes; k runs over the C classes that the batch is
-labelled with: of this step, and old ones where they are labelled; n_k: pixels of class k in the batch. A pixel of a
-new class always has its label, so all others are known not to be new, and the second term also says this. Pixels of
-which the teacher is unsure count like all others. Step 0, and a step that brings no new class, is plain cross entropy.
+labelled with: of this step, and old ones where they are labelled; n_k and n: pixels of class k and all pixels of the
+batch. A pixel of a new class always has its label, so all others are known not to be new, and the second term says so
+too. Pixels of which the teacher is unsure count like all others. Step 0, and a step that brings no new class, is
+plain cross entropy.
 """
 
 from saticl.losses import class_balanced_cross_entropy, unlabelled_distillation

@@ -1,5 +1,6 @@
 """A joint run beside an incremental one: found, checked, and compared class by class, by name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from saticl.errors import InvalidOptions
@@ -16,6 +17,15 @@ def find_joint(run: Path, last: StepInfo) -> Finished:
     Raises:
         InvalidOptions: it cannot be compared. InvalidCheckpoint: nothing finished there.
     """
+    return find_joint_of(run, last.task.seen)
+
+
+def find_joint_of(run: Path, seen: Sequence[str]) -> Finished:
+    """The same for the classes that a run will have learned in the end.
+
+    Raises:
+        InvalidOptions, InvalidCheckpoint: as `find_joint`.
+    """
     joint = find_steps(run, None)[-1]
     info = joint.info
     if len(info.groups) > 1:
@@ -23,7 +33,7 @@ def find_joint(run: Path, last: StepInfo) -> Finished:
             f"--joint {run} learned {info.dataset}/{info.protocol_name} in {len(info.groups)} steps, not all "
             "classes at once: name a run that was trained with --task.name offline."
         )
-    missing = [name for name in last.task.seen if name not in indices_by_class(info.task)]
+    missing = [name for name in seen if name not in indices_by_class(info.task)]
     if missing:
         raise InvalidOptions(f"--joint {run} did not learn {', '.join(missing)}: name another run.")
     return joint

@@ -28,12 +28,13 @@ BOOKKEEPING = frozenset(
         "trainer.resume",
         "trainer.compile",
         "trainer.channels_last",
+        "optimizer.later_lr",
         "tracking.uri",
         "tracking.experiment",
     }
 )
-"""Options that change nothing, or that the facts of a checkpoint say better: `dataset` is a check of the data, the
-protocol counts by its classes and not by the file that names them."""
+"""Options that change nothing, or that are said better elsewhere: `dataset` is a check of the data, the protocol
+counts by its classes and not by the file that names them, `optimizer.lr` of every step is the rate it began with."""
 
 PREVIOUS = frozenset({"extend", "task.step_checkpoint"})
 """Options that name the previous step; where it is found, it counts itself and not by its folder."""

@@ -234,6 +234,7 @@ def words_read() -> frozenset[str]:
         config.PrepareConfig,
         config.TrainConfig,
         config.TestConfig,
+        config.CompareConfig,
         config.ImportConfig,
         config.ExportConfig,
         config.DemoConfig,

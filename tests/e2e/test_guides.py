@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from saticl.commands.children import Children
 from saticl.geo import raster
 from saticl.geo.palette import encode
+from tests.e2e.test_compare import in_this_process
 from tests.e2e.test_extension import done
 from tests.grids import COLOURS, CORNER, UTM33, patches, picture
 
@@ -78,7 +80,22 @@ def test_the_guide_for_maps_leads_from_images_to_maps_and_to_a_new_class(
 def test_the_guide_for_comparisons_ends_with_two_methods_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = run_all("guide-research.md", monkeypatch, tmp_path)
+    monkeypatch.setattr(Children, "call", in_this_process)
 
-    assert "IoU after step 2, test tiles" in said[-1]
-    assert "mib plop" in re.sub(r"[^a-z ]+", "", said[-1].replace("┃", "")).replace("  ", " ")
+    *_, beside, table = run_all("guide-research.md", monkeypatch, tmp_path)
+
+    assert "IoU after step 2, test tiles" in beside
+    assert "mib plop" in re.sub(r"[^a-z ]+", "", beside.replace("┃", "")).replace("  ", " ")
+    assert "[4/4]" in table
+    assert "difference to ft" in table
+    assert "Step 0 of mib is that of ft" in table
+
+
+def test_the_plan_in_the_guide_for_comparisons_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(DOCS.parent)
+    (block,) = blocks("guide-research.md", "yaml")
+    (tmp_path / "ablation.yaml").write_text(block)
+
+    said = done("compare", "--config", tmp_path / "ablation.yaml", "--data-root=x", "--dst=y", "--print-config")
+
+    assert "mib-cd-free:" in said

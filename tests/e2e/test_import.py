@@ -118,7 +118,11 @@ def test_a_step_that_is_being_trained_is_kept(file: Path, tmp_path: Path) -> Non
         ("a,b", (), "has 3 outputs, and --classes names 2 (a, b)"),
         ("a,b,c", ("--background=d",), "--background d is none of the --classes a, b, c"),
         ("a,b,c", ("--encoder=tu-test_convnext",), "tensors are missing"),
-        ("a,b,c", ("--architecture=deeplabv3",), "--architecture must be smp-unet, not 'deeplabv3'"),
+        (
+            "a,b,c",
+            ("--architecture=deeplabv3",),
+            "--architecture must be one of smp-unet, mib, erfnet, not 'deeplabv3'",
+        ),
         ("a,b,c", ("--normalization=unit",), "Say once how pixels were scaled"),
         ("a,b,c", ("--checkpoint=none.pth",), "There is no file none.pth: --checkpoint takes"),
     ],

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,53 +35,71 @@ WRITERS: dict[str, Callable[..., object]] = {
 }
 
 
-@pytest.fixture(scope="module", params=list(WRITERS))
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """A dataset, and a folder with its raw files, its prepared folder and a run of two steps of two iterations."""
-    name: str = request.param
-    root = tmp_path_factory.mktemp(name)
-    WRITERS[name](root / "raw", values=FEW[name])
-    code, text = invoke("prepare", "--dataset", name, "--src", root / "raw", "--dst", root / "tiles", "--jobs=1")
-    assert code == 0, text
-    (root / "few.yaml").write_text(TASKS[name])
-    words = ["--data-root", root / "tiles", "--output-folder", root / "runs", "--task.protocols", root / "few.yaml"]
-    code, text = invoke("train", *words, "--task.name=few", "--task.step=all", *OPTIONS)
-    assert code == 0, text
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A folder for a dataset, made once: raw files, a prepared folder, and a run of two steps of two iterations."""
+
+    @cache
+    def make(name: str) -> Path:
+        root = tmp_path_factory.mktemp(name)
+        WRITERS[name](root / "raw", values=FEW[name])
+        code, text = invoke("prepare", "--dataset", name, "--src", root / "raw", "--dst", root / "tiles", "--jobs=1")
+        assert code == 0, text
+        (root / "few.yaml").write_text(TASKS[name])
+        words = [
+            "--data-root",
+            root / "tiles",
+            "--output-folder",
+            root / "runs",
+            "--task.protocols",
+            root / "few.yaml",
+        ]
+        code, text = invoke("train", *words, "--task.name=few", "--task.step=all", *OPTIONS)
+        assert code == 0, text
+        return root
+
+    return make
+
+
+@pytest.fixture(params=list(WRITERS))
+def run(request: pytest.FixtureRequest, made: Callable[[str], Path]) -> tuple[str, Path]:
+    """The name of a dataset, and its folder."""
+    return request.param, made(request.param)
+
+
+def scored(root: Path, name: str, *words: str) -> np.ndarray:
+    """The confusion matrix of the last step on the test images, rows truth."""
     found = root / "runs" / name / "few" / "run"
-    code, text = invoke("test", "--run", found, "--task.step=all", "--num-workers=0", "--panels=2", "--predictions")
+    code, text = invoke("test", "--run", found, "--num-workers=0", *words)
     assert code == 0, text
-    return name, root
+    return np.array(json.loads((found / "step-1" / "confusion.json").read_text())["test"]["matrix"])
 
 
-def matrix(root: Path, name: str, step: int) -> np.ndarray:
-    path = root / "runs" / name / "few" / "run" / f"step-{step}" / "confusion.json"
-    return np.array(json.loads(path.read_text())["test"]["matrix"])
-
-
-def test_every_labelled_pixel_of_the_test_images_is_scored_once(run: tuple[str, Path]) -> None:
+def test_every_labelled_pixel_is_scored_once_and_every_image_has_its_map(run: tuple[str, Path]) -> None:
     name, root = run
     tiles = [tile for tile in read_index(root / "tiles") if tile.split == "test"]
 
-    pixels = sum(sum(tile.counts) + tile.unlabelled for tile in tiles)
-    assert [int(matrix(root, name, step).sum()) for step in range(2)] == [pixels, pixels]
+    matrix = scored(root, name, "--panels=2", "--predictions")
 
-
-def test_images_stay_where_they_are_and_maps_have_their_shapes(run: tuple[str, Path]) -> None:
-    name, root = run
-    manifest = Manifest.load(root / "tiles")
+    assert matrix.sum() == sum(sum(tile.counts) + tile.unlabelled for tile in tiles)
     folder = root / "runs" / name / "few" / "run" / "step-1"
-
-    written = sorted(path.name for path in (root / "tiles" / "tiles").iterdir())
-    grey = ["ADE_train_00000001_image.tif"] if name == "ade20k" else []
-    assert written == sorted([*(f"{scene.id}_mask.tif" for scene in manifest.scenes), *grey])
     assert (folder / "figures" / "panels-test.png").is_file()
-    for tile in (tile for tile in read_index(root / "tiles") if tile.split == "test"):
+    for tile in tiles:
         with raster.opened(folder / "predictions-test" / f"{tile.id}.tif") as source:
             assert source.shape == (tile.window.height, tile.window.width)
 
 
-def test_a_folder_of_originals_can_be_mapped(run: tuple[str, Path], tmp_path: Path) -> None:
+def test_images_stay_where_they_are(run: tuple[str, Path]) -> None:
     name, root = run
+    manifest = Manifest.load(root / "tiles")
+
+    written = sorted(path.name for path in (root / "tiles" / "tiles").iterdir())
+    grey = ["ADE_train_00000001_image.tif"] if name == "ade20k" else []
+    assert written == sorted([*(f"{scene.id}_mask.tif" for scene in manifest.scenes), *grey])
+
+
+def test_a_folder_of_originals_can_be_mapped(made: Callable[[str], Path], tmp_path: Path) -> None:
+    name, root = "voc", made("voc")
     tile = next(tile for tile in read_index(root / "tiles") if tile.split == "test")
     image = Manifest.load(root / "tiles").locate(root / "tiles", tile.image)
     (tmp_path / "images").mkdir()
@@ -94,34 +113,22 @@ def test_a_folder_of_originals_can_be_mapped(run: tuple[str, Path], tmp_path: Pa
     assert (tmp_path / "maps" / f"{image.stem}.png").is_file()
 
 
-def test_pixels_of_no_class_are_background_or_not_known(tmp_path: Path) -> None:
-    """ADE20K's value 0: both conventions of the field, in training and in scoring."""
-    write_ade20k(tmp_path / "raw", train=4, test=2, values=range(3))
-    code, text = invoke(
-        "prepare", "--dataset=ade20k", "--src", tmp_path / "raw", "--dst", tmp_path / "tiles", "--jobs=1"
-    )
-    assert code == 0, text
-    (tmp_path / "few.yaml").write_text("few: {steps: [[wall, building]]}")
-    words = ["--data-root", tmp_path / "tiles", "--task.protocols", tmp_path / "few.yaml", "--task.name=few", *OPTIONS]
-    code, text = invoke("train", *words, "--output-folder", tmp_path / "runs", "--unlabelled=ignore")
-    assert code == 0, text
-    tiles = [tile for tile in read_index(tmp_path / "tiles") if tile.split == "test"]
+def test_pixels_of_no_class_are_background_or_not_known(made: Callable[[str], Path]) -> None:
+    """Value 0 of ADE20K: both conventions of the field."""
+    root = made("ade20k")
+    tiles = [tile for tile in read_index(root / "tiles") if tile.split == "test"]
+    shown = [sum(tile.counts[label] for tile in tiles) for label in range(4)]
+    nothing = sum(tile.unlabelled for tile in tiles)
+    assert nothing > 0
 
-    found = []
-    for convention in ("ignore", "background"):
-        run = tmp_path / "runs" / "ade20k" / "few" / "run"
-        code, text = invoke("test", "--run", run, "--num-workers=0", "--panels=0", f"--unlabelled={convention}")
-        assert code == 0, text
-        counts = json.loads((run / "step-0" / "confusion.json").read_text())["test"]["matrix"]
-        found.append(np.array(counts).sum(axis=1).tolist())
+    found = {word: scored(root, "ade20k", "--panels=0", f"--unlabelled={word}") for word in ("ignore", "background")}
 
-    classes = [sum(tile.counts[label] for tile in tiles) for label in range(2)]
-    assert found == [[0, *classes], [sum(tile.unlabelled for tile in tiles), *classes]]
-    assert found[1][0] > 0
+    assert found["ignore"].sum(axis=1).tolist() == [0, *shown]
+    assert found["background"].sum(axis=1).tolist() == [nothing, *shown]
 
 
-def test_originals_that_are_gone_are_one_sentence(run: tuple[str, Path], tmp_path: Path) -> None:
-    _, root = run
+def test_originals_that_are_gone_are_one_sentence(made: Callable[[str], Path], tmp_path: Path) -> None:
+    root = made("voc")
     shutil.copytree(root / "tiles", tmp_path / "tiles")
     manifest = Manifest.load(tmp_path / "tiles")
     manifest.model_copy(update={"roots": {"raw": str(tmp_path / "elsewhere")}}).save(tmp_path / "tiles")

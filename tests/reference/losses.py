@@ -155,8 +155,8 @@ def new_class_cross_entropy(logits: Tensor, target: Tensor, num_old: int) -> flo
 
 
 def class_balanced_cross_entropy(logits: Tensor, target: Tensor) -> float:
-    """For each class of the labels the sum of -log q(y) over its pixels / (their number + 1/256 of an image)."""
-    least = target.shape[1] * target.shape[2] / 256
+    """For each class of the labels the sum of -log q(y) over its pixels / (their number + 1/2048 of the batch)."""
+    least = target.numel() / 2048
     of_class: dict[int, list[float]] = {}
     for place in places(target):
         label = label_at(target, place)

@@ -8,7 +8,7 @@ import pytest
 from saticl.commands.runs import already_finished
 from saticl.config import TrainConfig
 from saticl.errors import InvalidOptions
-from saticl.options import TaskOptions, TrainerOptions
+from saticl.options import OptimizerOptions, TaskOptions, TrainerOptions
 from saticl.runs.folder import MODEL_FILE
 from saticl.runs.trained import CONFIG_FILE
 from saticl.tiles.manifest import MANIFEST
@@ -51,6 +51,16 @@ def test_another_previous_step_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidOptions, match=r"started with task\.step_checkpoint = "):
         already_finished(step, options(task=TaskOptions(step=1, step_checkpoint=tmp_path / "b")))
+
+
+def test_a_step_may_go_on_whatever_the_rate_of_other_steps_and_not_with_another_rate_of_its_own(
+    tmp_path: Path,
+) -> None:
+    step = begun(tmp_path / "run", options(optimizer=OptimizerOptions(lr=0.01, later_lr=0.001)))
+
+    assert not already_finished(step, options(optimizer=OptimizerOptions(lr=0.01)))
+    with pytest.raises(InvalidOptions, match=r"started with optimizer\.lr = 0\.01, not 0\.02"):
+        already_finished(step, options(optimizer=OptimizerOptions(lr=0.02, later_lr=0.001)))
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "a\\b", ".hidden", ""])

@@ -112,7 +112,9 @@ def test_a_number_below_and_one_above_all_known_ones_are_unknown(tmp_path: Path,
     write_mask(raw / "A/masks/one.png", mask)
     adapter = described(tmp_path, classes={"house": -3, "street": -2}, ignore=[-4])
 
-    with pytest.raises(InvalidRaster, match=r"2 pixels of 2 values .* such as -5 \(1 pixels\): add it to"):
+    with pytest.raises(
+        InvalidRaster, match=r"2 pixels of 2 values .* such as -5 \(1 pixels\): repair the mask, or add it to"
+    ):
         whole(adapter.scenes(raw, Request())[0])
 
 

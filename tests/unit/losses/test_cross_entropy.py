@@ -141,13 +141,20 @@ def test_class_balanced_cross_entropy_is_the_equation(case: StepCase) -> None:
 
 
 def test_a_class_weighs_the_same_on_many_pixels_and_on_few_but_less_on_almost_none() -> None:
-    logits = torch.zeros(1, 3, 32, 32, requires_grad=True)
-    target = torch.zeros(1, 32, 32, dtype=torch.uint8)
-    target[:, :8] = 1
-    target[:, 8, :2] = 2
+    logits = torch.zeros(2, 3, 64, 64, requires_grad=True)
+    target = torch.zeros(2, 64, 64, dtype=torch.uint8)
+    target[:, :16] = 1
+    target[0, 20, :2] = 2
 
     class_balanced_cross_entropy(logits, target).backward()
 
-    many, quarter, few = (-logits.grad[0, label][target[0] == label].sum() for label in range(3))
+    many, quarter, few = (-logits.grad[:, label][target == label].sum() for label in range(3))
     assert_close(quarter, many, rtol=0.02, atol=0)
     assert few < 0.5 * many
+
+
+@given(step_cases())
+def test_class_balance_does_not_depend_on_the_size_of_the_batch(case: StepCase) -> None:
+    twice = class_balanced_cross_entropy(torch.cat([case.logits] * 2), torch.cat([case.target] * 2))
+
+    assert_close(twice, class_balanced_cross_entropy(case.logits, case.target))

@@ -30,7 +30,7 @@ def test_runs_with_other_seeds_and_bookkeeping_are_one_variant(tmp_path: Path) -
     first = run(tmp_path / "a", seed=1)
     second = run(
         tmp_path / "b", seed=2, name="b", comment="again", output_folder="elsewhere",
-        trainer={"num_workers": 8, "resume": True},
+        trainer={"num_workers": 8, "resume": True}, optimizer={"later_lr": 0.001},
     )  # fmt: skip
 
     assert differences([first, second]) == {}
