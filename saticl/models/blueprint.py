@@ -4,7 +4,7 @@ Models are tried on torch's meta device, where building and running one costs a 
 no arithmetic.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,15 +81,17 @@ def channels_first(maps: nn.Module) -> bool:
     return getattr(maps, "output_fmt", Format.NCHW) == Format.NCHW
 
 
-def require_known(name: str, besides: Iterable[str] = ()) -> None:
+def require_known(name: str, besides: Collection[str] = ()) -> None:
     """Refuse names that timm does not know, with or without the name of pretrained weights (resnet34.a1_in1k).
 
-    `besides` are names to suggest that are not timm's.
+    `besides` are names that are not timm's, and have no pretrained weights.
 
     Raises:
         UnknownName: with the nearest known name.
     """
     architecture, _, tag = name.partition(".")
+    if architecture in besides:
+        raise UnknownName("set of pretrained weights", name, [architecture])
     if not timm.is_model(architecture):
         raise UnknownName("encoder", architecture, [*timm.list_models(), *besides], " in timm")
     if tag and name not in (tagged := timm.list_pretrained(f"{architecture}.*")):

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from saticl.errors import InvalidCheckpoint
-from saticl.models.weights import State, adapt_bands, read_state
+from saticl.models.weights import State, adapt_bands, read_state, require_finite
 from saticl.sentences import some_of
 
 TRAINED_BANDS = 3
@@ -33,7 +33,8 @@ def load_published(encoder: nn.Module, published: Published, path: Path, name: s
     Counters of batches may be missing: In-Place ABN had none for years.
 
     Raises:
-        InvalidCheckpoint: the file is missing, damaged, would need unpickling, or its tensors are not the encoder's.
+        InvalidCheckpoint: the file is missing, damaged, would need unpickling, or its tensors are not the encoder's
+            or not finite.
     """
     state, wanted = _part(read_state(path), published, path, name), encoder.state_dict()
     missing = [key for key in wanted.keys() - state.keys() if not key.endswith("num_batches_tracked")]
@@ -54,6 +55,7 @@ def load_published(encoder: nn.Module, published: Published, path: Path, name: s
             f"{others[0]} {list(state[others[0]].shape)} instead of {list(wanted[others[0]].shape)}; choose the "
             "--model.encoder they were trained with."
         )
+    require_finite(state, str(path))
     if published.activated:
         _scale_batch_norms(encoder, state)
     encoder.load_state_dict(state, strict=False)  # what may be missing was checked above

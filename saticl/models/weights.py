@@ -9,11 +9,11 @@ from typing import Any
 import safetensors.torch
 import timm
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from saticl.errors import InvalidCheckpoint
 from saticl.models.blueprint import Blueprint
+from saticl.sentences import some_of
 
 State = dict[str, Tensor]
 
@@ -86,7 +86,7 @@ def read_state(path: Path, option: str = "--model.weights") -> State:
             f"{path} holds more than weights, or it is damaged. It is refused, because reading it could run code "
             "that is in the file. Save only its state_dict, best as .safetensors."
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:
         raise InvalidCheckpoint(
             f"{path} is not a file of weights, or it is damaged ({type(error).__name__})."
         ) from error
@@ -98,6 +98,20 @@ def read_state(path: Path, option: str = "--model.weights") -> State:
     if not state:
         raise InvalidCheckpoint(f"{path} holds no weights: expected a state_dict, names with tensors.")
     return state
+
+
+def require_finite(state: State, source: str) -> None:
+    """Refuse weights that no training starts from and no prediction comes from.
+
+    Raises:
+        InvalidCheckpoint: naming the tensors.
+    """
+    wrong = [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
+    if wrong:
+        raise InvalidCheckpoint(
+            f"{source} holds weights that are NaN or infinite ({some_of(wrong)}): it predicts nothing, export it "
+            "again."
+        )
 
 
 def adapt_bands(weight: Tensor, in_channels: int, bands: int) -> Tensor:
@@ -154,6 +168,7 @@ def _load(maps: nn.Module, state: State, blueprint: Blueprint, source: str) -> N
             f"The weights of {source} do not fit {blueprint.name}: {len(fitting)} of {len(wanted)} match, but for "
             f"example {name} {problem}; choose the --model.encoder they were trained with."
         )
+    require_finite(fitting, source)
     maps.load_state_dict(fitting, strict=False)
 
 

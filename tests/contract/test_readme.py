@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from saticl.cli import app
 from saticl.datasets import find
+from saticl.methods import METHODS, MethodSpec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -68,6 +69,13 @@ def test_files_named_in_commands_exist() -> None:
 
     assert named
     assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_every_method_is_in_the_table(method: MethodSpec) -> None:
+    rows = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]
+
+    assert any(f"`{method.name}`" in row for row in rows)
 
 
 def test_the_example_of_a_description_works(tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
-
 from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.models.bodies import EncoderDecoder
 from saticl.models.foreign.architecture import Architecture
 from saticl.models.foreign.head import Channels, biases, rows
 from saticl.models.segmenter import Segmenter
-from saticl.models.weights import State, read_state
+from saticl.models.weights import State, read_state, require_finite
 from saticl.options import OutputStride
 from saticl.sentences import some_of
 
@@ -52,7 +50,7 @@ def adopt(
     found["classifier.heads.0.weight"] = rows(weight.float(), channels)
     found["classifier.heads.0.bias"] = biases(bias.float(), channels)
     _require_shapes(found, wanted, bands, path)
-    _require_finite(found, path)
+    require_finite(found, str(path))
     segmenter.load_state_dict(found, strict=False)  # what may lack was checked above
     return segmenter
 
@@ -110,14 +108,6 @@ def _require_shapes(found: State, wanted: State, bands: int, path: Path) -> None
         f"{first} {list(theirs)} instead of {list(here)}. Choose the --encoder it was trained with; only the default "
         "sizes of an architecture can be imported."
     )
-
-
-def _require_finite(found: State, path: Path) -> None:
-    wrong = [name for name, value in found.items() if not bool(torch.isfinite(value).all())]
-    if wrong:
-        raise InvalidCheckpoint(
-            f"{path} holds weights that are NaN or infinite ({some_of(wrong)}): it predicts nothing, export it again."
-        )
 
 
 def _count(names: Iterable[str], what: str) -> str:

@@ -98,7 +98,7 @@ def test_old_and_half_precise_files_and_a_second_task_do_not_matter(tmp_path: Pa
 @pytest.mark.parametrize("name", RESNETS)
 def test_their_own_resnets_are_known_to_timm(name: str) -> None:
     assert timm.is_model(name)
-    assert ARCHITECTURES["smp-unet"].options(name) == ARCHITECTURES["smp-unet"].options(f"tu-{name}")
+    assert ARCHITECTURES["smp-unet"].options(name, None) == ARCHITECTURES["smp-unet"].options(f"tu-{name}", None)
 
 
 channel_scores = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=6)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from saticl.errors import InvalidCheckpoint, InvalidOptions
+from saticl.errors import InvalidCheckpoint, InvalidOptions, UnknownName
 from saticl.models import own_encoders
 from saticl.models.encoder import Encoder
 from saticl.models.erfnet import NonBottleneck1D
@@ -322,6 +322,8 @@ def other(change: str) -> Any:
             state = imagenet(bands=2)
         case "two":
             state |= {f"ema.{name.removeprefix('module.')}": value for name, value in state.items()}
+        case "nan":
+            state["module.mod3.block1.convs.bn2.bias"][5] = torch.nan
         case "timm":
             state = {"conv1.weight": torch.ones(64, 3, 7, 7)}
         case "object":
@@ -337,6 +339,7 @@ def other(change: str) -> Any:
         ("renamed", r"1 tensors are missing \(.*\) and 1 do not belong to it \(mod3\.block1\.convs\.norm2\.bias\)"),
         ("shape", r"mod3\.block1\.convs\.conv2\.weight \[64, 128, 3, 3\] instead of \[128, 128, 3, 3\]"),
         ("bands", r"mod1\.conv1\.weight \[64, 2, 7, 7\] instead of \[64, 3, 7, 7\]"),
+        ("nan", r"holds weights that are NaN or infinite \(mod3\.block1\.convs\.bn2\.bias\)"),
         ("two", r"whose first layer mod1\.conv1\.weight they hold several times"),
         ("timm", r"they hold not at all, but conv1\.weight"),
         ("object", "could run code"),
@@ -361,6 +364,11 @@ def test_a_truncated_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_own_encoders_have_no_weights_to_download() -> None:
     with pytest.raises(InvalidOptions, match=r"no weights of 'erfnet': give a file with --model\.weights"):
         Encoder(options("erfnet", pretrained=True), 3)
+
+
+def test_own_encoders_have_no_named_sets_of_weights() -> None:
+    with pytest.raises(UnknownName, match=r"no set of pretrained weights 'erfnet\.imagenet'\. .*Valid: erfnet\.$"):
+        Encoder(options("erfnet.imagenet"), 3)
 
 
 def test_erfnet_has_the_weights_of_its_table() -> None:

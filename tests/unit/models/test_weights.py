@@ -164,6 +164,15 @@ def test_refused_weights_change_nothing(tmp_path: Path) -> None:
     assert_close(encoder.state_dict(), before)
 
 
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    model = trained("test_resnet")
+    name, weight = next(iter(model.named_parameters()))
+    weight.data.view(-1)[3] = torch.inf
+
+    with pytest.raises(InvalidCheckpoint, match=rf"weights\.pth holds weights that are NaN or infinite \({name}\)"):
+        build("test_resnet", weights=save(model, tmp_path))
+
+
 class Malice:
     """What a hostile checkpoint does when it is unpickled."""
 
@@ -190,6 +199,29 @@ def test_damaged_files_are_refused(suffix: str, content: bytes, tmp_path: Path) 
 
     with pytest.raises(InvalidCheckpoint, match="damaged"):
         read_state(path)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_truncated_files_are_refused_wherever_they_end(is_zip: bool, tmp_path: Path) -> None:
+    """Also as torch wrote them before 1.6, which is how the published weights of In-Place ABN and MiB are saved."""
+    path = tmp_path / "weights.pth.tar"
+    content = {"epoch": 90, "state_dict": {"module.conv1.weight": torch.ones(2, 3)}}
+    torch.save(content, path, _use_new_zipfile_serialization=is_zip)
+    whole = path.read_bytes()
+
+    assert_close(read_state(path), {"conv1.weight": torch.ones(2, 3)})
+    for end in {*range(0, len(whole), 29), len(whole) - 1}:
+        path.write_bytes(whole[:end])
+        with pytest.raises(InvalidCheckpoint, match=r"damaged|holds no weights"):
+            read_state(path)
+
+
+@pytest.mark.parametrize("content", [{"a": 1}, [1.5, 2], b"bytes", "text"])
+def test_pickles_that_torch_did_not_write_are_refused(content: object, tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(pickle.dumps(content))
+
+    with pytest.raises(InvalidCheckpoint, match=r"weights\.pth .*damaged"):
+        read_state(tmp_path / "weights.pth")
 
 
 def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
