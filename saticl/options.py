@@ -89,15 +89,7 @@ class ModelOptions(FrozenOptions):
         "`list encoders`",
     )
     decoder: Literal[
-        "unet",
-        "unet-smp",
-        "deeplabv3",
-        "deeplabv3-aspp",
-        "deeplabv3plus",
-        "fpn",
-        "upernet",
-        "segformer",
-        "erfnet",
+        "unet", "unet-smp", "deeplabv3", "deeplabv3-aspp", "deeplabv3plus", "fpn", "upernet", "segformer", "erfnet"
     ] = Field(
         "unet",
         description="part of the network that turns feature maps into a map of classes, see `list decoders`",

@@ -1,8 +1,8 @@
 """Agriculture-Vision, the release of 2021.
 
 `6-2` is that of the code of Arnaudo et al. (ICIAP 2021, arXiv:2112.03814), by its ids. The names behind the ids are
-ours, since its prepared masks are not published: the evaluated patterns of that release in alphabetical order, as those
-of the release before are numbered.
+ours, since its prepared masks are not published: the evaluated patterns of that release in alphabetical order, as
+those of the release before are numbered.
 """
 
 from saticl.protocols.ids import from_ids
