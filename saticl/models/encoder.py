@@ -92,7 +92,7 @@ class Encoder(nn.Module):
         """
         height, width = image.shape[-2:]
         if self.fixed_size is None:
-            below, right = -height % self.stride, -width % self.stride
+            below, right = (_multiple(side, self.stride) - side for side in (height, width))
         else:
             below, right = self.fixed_size - height, self.fixed_size - width
             if min(below, right) < 0:
@@ -101,3 +101,8 @@ class Encoder(nn.Module):
                     "leave --image-size at the size of the tiles, or choose an encoder for any size, such as resnet34."
                 )
         return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
+
+
+def _multiple(side: int, stride: int) -> int:
+    """The next multiple. Not by a negative number's remainder, which torch's compiler cannot work with."""
+    return (side + stride - 1) // stride * stride

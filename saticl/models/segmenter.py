@@ -1,6 +1,5 @@
 """The network: a body that gives stages and pixels, and a classifier that grows with every step."""
 
-import math
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -70,8 +69,7 @@ class Segmenter(nn.Module):
         logits = resize(scores, padded.shape[-2:])
         coarse = F.avg_pool2d(scores, 2) if self.body.kernel == Doubling.side else scores
         if padded.shape != image.shape:
-            rows = math.ceil(pixels.shape[-2] * height / padded.shape[-2])
-            cols = math.ceil(pixels.shape[-1] * width / padded.shape[-1])
+            rows, cols = (_share(pixels.shape[at], image.shape[at], padded.shape[at]) for at in (-2, -1))
             logits, pixels, coarse = logits[..., :height, :width], pixels[..., :rows, :cols], coarse[..., :rows, :cols]
         return Output(logits, stages, pixels, coarse)
 
@@ -87,3 +85,8 @@ class Segmenter(nn.Module):
     def freeze_encoder(self) -> None:
         """Train the encoder no more, which each body knows (see `Body.freeze`)."""
         self.body.freeze()
+
+
+def _share(side: int, inner: int, whole: int) -> int:
+    """`inner / whole` of a side, rounded up; in whole numbers, for the sake of torch's compiler."""
+    return (side * inner + whole - 1) // whole

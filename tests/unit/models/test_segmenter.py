@@ -122,6 +122,18 @@ def test_channels_last_changes_nothing_but_the_layout(image: Tensor) -> None:
     assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-5)
 
 
+def test_a_compiled_network_takes_any_size() -> None:
+    """From the second size on torch compiles for all sizes: what is padded and cut must be sums it knows."""
+    segmenter = build(decoder="segformer").eval()
+    image = torch.randn(1, 3, 33, 45)
+
+    with torch.no_grad():
+        compiled = torch.compile(segmenter, backend="aot_eager", dynamic=True)(image)
+        expected = segmenter(image)
+
+    assert_close(compiled, expected, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("norm", ["std", "abn"])
 def test_the_network_is_one_graph_to_the_compiler(norm: str, image: Tensor) -> None:
     segmenter = build((3, 2), norm=norm).eval()
