@@ -154,6 +154,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "saticl.methods.cbd:CBD",
         defaults={"kd.decoder_factor": 5.0},
         reads=frozenset({"kd.decoder_factor"}),
+        ignores=frozenset({"ce"}),
     ),
     MethodSpec(
         "hciss",

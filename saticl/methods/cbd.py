@@ -9,7 +9,7 @@ p, q: softmax of teacher and student, the student's over all classes; k runs ove
 labelled with: of this step, and old ones where they are labelled; n_k and n: pixels of class k and all pixels of the
 batch. A pixel of a new class always has its label, so all others are known not to be new, and the second term says so
 too. Pixels of which the teacher is unsure count like all others. Step 0, and a step that brings no new class, is
-plain cross entropy.
+plain cross entropy; class weights count there only.
 """
 
 from saticl.losses import class_balanced_cross_entropy, unlabelled_distillation
