@@ -9,7 +9,9 @@ from saticl import config
 from saticl.display.tables import SUMMARY_LABELS
 from saticl.metrics.incremental import against_joint, over_steps
 from saticl.metrics.scores import MEASURES, score_groups
+from saticl.runs.compared import CSV_COLUMNS, Difference, VariantRow
 from saticl.runs.journal import Costs
+from saticl.runs.measured import COSTS as MEASURED
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([a-z0-9_]+)`", PAGE))
@@ -24,7 +26,8 @@ OTHERS = {
 
 
 def test_everything_named_there_exists() -> None:
-    known = {*SUMMARY, *score_groups((2, 1)), *MEASURES, *COSTS, *OTHERS}
+    compared = {"compare", *CSV_COLUMNS, *VariantRow.model_fields, *Difference.model_fields, *MEASURED}
+    known = {*SUMMARY, *score_groups((2, 1)), *MEASURES, *COSTS, *OTHERS, *compared}
 
     assert NAMED - known == set()
 

@@ -369,7 +369,7 @@ def test_the_shell_completes_names_of_methods_datasets_and_tasks(tiny_tiles: Pat
     assert complete("list", "tasks", "--dataset", "voc", "15-5") == ["15-5", "15-5s", *(f"15-5s_{c}" for c in RANDOM)]
     assert complete("train", "--task.name", "22") == ["222a"]
     assert complete("train", "--dataset", "ade20k", "--task.name", "50") == ["50", "50-50", "50-20", "50b", "50c"]
-    assert complete("train", "--data-root", "/nowhere", "--task.name", "6") == ["6s"]
+    assert complete("train", "--data-root", "/nowhere", "--task.name", "6") == ["6s", "6-2"]
     assert complete("train", "--data-root", str(tiny_tiles), "--task.name", "3") == ["321", "3-1s"]
 
 

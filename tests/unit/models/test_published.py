@@ -40,12 +40,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def golden(name: str) -> tuple[dict[str, Tensor], Tensor]:
     """State dict under their names, and some of their scores."""
     state, scores = drawn(name)
-    return dict(state), scores
+    return {key: value.clone() for key, value in state.items()}, scores
 
 
 @cache
 def drawn(name: str) -> tuple[dict[str, Tensor], Tensor]:
-    """The same, drawn once."""
+    """The same, drawn once; not to be changed."""
     with np.load(GOLDEN / f"{name}.npz") as archive:
         shapes, scores = json.loads(str(archive["shapes"])), torch.from_numpy(archive["scores"])
     return with_mixed_signs(invented((key, tuple(shape)) for key, shape in shapes)), scores
