@@ -63,7 +63,8 @@ class Part:
 
 def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -> None:
     """A few iterations of the second step, with rotation distillation."""
-    student, teacher = networks(TASK)
+    method = prepared(spec)
+    student, teacher = networks(type(method), TASK)
     part = Part(kind, accelerator.process_index, accelerator.num_processes)
     step = Step(
         task=TASK,
@@ -75,13 +76,14 @@ def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -
         accelerator=accelerator,
         student=student,
         teacher=teacher,
-        method=Rotated(prepared(spec), AugOptions(factor=0.1, factor_icl=0.1)),
+        method=Rotated(method, AugOptions(factor=0.1, factor_icl=0.1)),
         normalize=nn.Identity(),
         training=part,
         validation=None,
         targets=None,
         journal=Journal(folder / "journal.jsonl", enabled=False),
     )
+    fit.grow(step)
     step.method.begin(student, teacher, device_batches(step, epoch=0))
     episode = fit.start(step, Phase(), Learner(student, step.method))
     epoch = train_epoch(episode, Progress(), epoch=1)
@@ -94,7 +96,7 @@ def validate_statistics(accelerator: Accelerator, folder: Path) -> None:
     """An epoch of a network with batch norm, then a validation; every process writes the statistics it had there."""
     rank, world = accelerator.process_index, accelerator.num_processes
     step = make_step(folder, make_method(task=TASK), accelerator=accelerator, training=Part("distinct", rank, world))
-    step.student.decoder = nn.Sequential(nn.Conv2d(6, 5, 1), nn.BatchNorm2d(5))
+    step.student.body.decoder = nn.Sequential(nn.Conv2d(6, 5, 1), nn.BatchNorm2d(5))
     episode = fit.start(step, Phase(), Learner(step.student, step.method))
     train_epoch(episode, Progress(), epoch=1)
     save_tensors(folder / f"before-{rank}.safetensors", dict(step.student.named_buffers()))

@@ -1,25 +1,54 @@
 """A segmenter of a few weights: two stages, equivariant where asked, for tests of methods and of the engine."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saticl.models.classifier import Classifier
+from saticl.options import ModelOptions
 from saticl.types import Output
 
 
+class ToyBody(nn.Module):
+    """3x3 convolution of stride 2 (or 1x1 without neighbours), and another 1x1."""
+
+    width, kernel = 5, 1
+
+    def __init__(self, bands: int, pointwise: bool) -> None:
+        super().__init__()
+        size, stride, padding = (1, 1, 0) if pointwise else (3, 2, 1)
+        self.encoder = nn.Conv2d(bands, 6, size, stride, padding)
+        self.decoder = nn.Conv2d(6, self.width, 1)
+
+    def forward(self, image: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        stage = self.encoder(image).relu()
+        return (stage,), self.decoder(stage).tanh()
+
+
 class ToySegmenter(nn.Module):
-    """3x3 convolution of stride 2 (or 1x1 without neighbours), another 1x1, one 1x1 head per step."""
+    """A toy body, and the classifier of real networks: what methods find in a `Segmenter`."""
 
     def __init__(self, head_sizes: tuple[int, ...], bands: int = 3, pointwise: bool = False) -> None:
         super().__init__()
-        kernel, stride, padding = (1, 1, 0) if pointwise else (3, 2, 1)
-        self.encoder = nn.Conv2d(bands, 6, kernel, stride, padding)
-        self.decoder = nn.Conv2d(6, 5, 1)
-        self.heads = nn.ModuleList(nn.Conv2d(5, size, 1) for size in head_sizes if size)
+        self.body = ToyBody(bands, pointwise)
+        self.classifier = Classifier(ModelOptions(dropout=0.0), ToyBody.width, head_sizes)
+
+    @property
+    def num_classes(self) -> int:
+        return self.classifier.num_classes
+
+    @property
+    def heads(self) -> nn.ModuleList:
+        return self.classifier.heads
+
+    def classify(self, pixels: Tensor) -> Tensor:
+        scores: Tensor = self.classifier(pixels)
+        return scores
+
+    def grow(self, num_new: int) -> None:
+        self.classifier.grow(num_new)
 
     def forward(self, image: Tensor) -> Output:
-        stage = self.encoder(image).relu()
-        pixels = self.decoder(stage).tanh()
-        coarse = torch.cat([head(pixels) for head in self.heads], dim=1)
+        stages, pixels = self.body(image)
+        coarse = self.classify(pixels)
         logits = F.interpolate(coarse, image.shape[-2:], mode="bilinear", align_corners=False)
-        return Output(logits, (stage,), pixels, coarse)
+        return Output(logits, stages, pixels, coarse)

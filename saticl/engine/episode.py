@@ -65,6 +65,8 @@ def train_epoch(episode: Episode, progress: Progress, epoch: int) -> Epoch:
     """One pass over the training tiles; mean terms, learning rate, and what it cost in time and memory."""
     step = episode.step
     episode.learner.train()
+    for part in step.method.resting(step.student):
+        part.eval()
     forget_peak_memory(step.accelerator.device)
     started = time.perf_counter()
     totals = Totals(epoch, partial(step.accelerator.reduce, reduction="mean"))

@@ -21,6 +21,7 @@ The life of a step, in order; all but `terms` do nothing unless a method says ot
     grow              before there is an optimiser: new rows, new modules, frozen parts
     phases            what is trained, by which optimiser, for how long
     begin             once, before the first epoch
+    resting           every epoch: parts that stay in evaluation mode
     terms, after_backward, after_step             every iteration; the last two at every move of the optimiser
     end               once, after the last epoch
     consolidate       the best weights are loaded: fuse them, count statistics anew
@@ -134,6 +135,13 @@ class Method(nn.Module):
 
     def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
         """Called once before the first epoch, with one pass over the training batches on offer."""
+
+    def resting(self, student: nn.Module) -> Iterable[nn.Module]:
+        """Parts of the student that stay in evaluation mode while it is trained; asked for at every epoch.
+
+        What `grow` freezes is without gradient, but its batch norm would still count statistics.
+        """
+        return ()
 
     def after_backward(self, student: nn.Module) -> Terms:
         """Called when the gradients of the terms are there: may read and edit them; returns values to log."""

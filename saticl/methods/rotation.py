@@ -144,6 +144,10 @@ class Rotated(Method):
         """See Method."""
         self.inner.begin(student, teacher, batches)
 
+    def resting(self, student: nn.Module) -> Iterable[nn.Module]:
+        """See Method."""
+        return self.inner.resting(student)
+
     def after_backward(self, student: nn.Module) -> Terms:
         """See Method."""
         return self.inner.after_backward(student)

@@ -17,6 +17,7 @@ from saticl.methods import METHODS, MethodSpec, find, load
 from saticl.methods.base import Method
 from saticl.methods.criterion import build_criterion, with_all_labels
 from saticl.methods.rotation import Rotated
+from saticl.models.teacher import Teacher
 from saticl.options import AugOptions, CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch, Terms
@@ -45,16 +46,17 @@ def prepared(spec: MethodSpec, task: Task = TASK) -> Method:
     if task.step > 0:
         before = task.at(task.step - 1)
         earlier = prepared(spec, before)
-        student, teacher = networks(before)
         batch = batch_of(random_labels(before))
+        student, teacher = grown(earlier, batch)
         earlier.begin(student, teacher, [batch])
         iterate(earlier, student, teacher, batch)
         earlier.end(student)
+        earlier.consolidate(student, teacher, [batch])
         method.import_state(earlier.export_state())
     return method
 
 
-def iterate(method: Method, student: ToySegmenter, teacher: ToySegmenter | None, batch: Batch) -> list[float]:
+def iterate(method: Method, student: ToySegmenter, teacher: Teacher | None, batch: Batch) -> list[float]:
     """One update by plain gradient descent; the values of all terms."""
     student.zero_grad()
     terms = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))
@@ -62,17 +64,32 @@ def iterate(method: Method, student: ToySegmenter, teacher: ToySegmenter | None,
     terms |= method.after_backward(student)
     with torch.no_grad():
         for parameter in student.parameters():
-            parameter.sub_(0.05 * parameter.grad)
+            if parameter.grad is not None:
+                parameter.sub_(0.05 * parameter.grad)
     return [term.item() for term in terms.values()]
 
 
-def networks(task: Task = TASK) -> tuple[ToySegmenter, ToySegmenter | None]:
+def networks(kind: type[Method], task: Task = TASK) -> tuple[ToySegmenter, Teacher | None]:
+    """A student as it is before `grow`, and its teacher, which differs from it everywhere."""
     torch.manual_seed(0)
-    student = ToySegmenter(task.head_sizes)
     if task.step == 0:
-        return student, None
-    teacher = ToySegmenter(task.at(task.step - 1).head_sizes)
-    return student, teacher.requires_grad_(False).eval()
+        return ToySegmenter(task.head_sizes), None
+    before = task.at(task.step - 1)
+    student = ToySegmenter(before.head_sizes)
+    kind.rebuild(student, before)
+    teacher = Teacher(student)  # type: ignore[arg-type]
+    student.grow(task.num_new)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return student, teacher
+
+
+def grown(method: Method, batch: Batch) -> tuple[ToySegmenter, Teacher | None]:
+    """Student and teacher as they enter the first epoch of the method's step."""
+    student, teacher = networks(type(method), method.task)
+    method.grow(student, teacher, [batch])
+    return student, teacher
 
 
 def batch_of(labels: Tensor) -> Batch:
@@ -87,8 +104,9 @@ def random_labels(task: Task = TASK) -> Tensor:
 
 
 def terms_of(method: Method, aug: AugOptions, batch: Batch, task: Task = TASK) -> tuple[Terms, ToySegmenter]:
-    student, teacher = networks(task)
+    student, teacher = networks(type(method), task)
     whole = Rotated(method, aug) if aug.factor > 0 else method
+    whole.grow(student, teacher, [batch])
     whole.begin(student, teacher, [batch])
     return whole.terms(batch, student, teacher, torch.Generator().manual_seed(3)), student
 
@@ -168,12 +186,13 @@ def test_a_method_is_found_under_any_spelling_and_cites_its_paper(spec: MethodSp
 def test_an_interrupted_step_continues_as_if_it_had_not_been(spec: MethodSpec, step: int) -> None:
     task = TASK.at(step)
     batch, method = batch_of(random_labels(task)), prepared(spec, task)
-    student, teacher = networks(task)
+    student, teacher = grown(method, batch)
     method.begin(student, teacher, [batch])
     for _ in range(3):
         iterate(method, student, teacher, batch)
 
     resumed, copy = prepared(spec, task), deepcopy(student)
+    resumed.grow(*networks(type(method), task), [batch])
     resumed.resume_state({name: tensor.clone() for name, tensor in method.running_state().items()})
 
     for _ in range(3):
@@ -187,19 +206,20 @@ def test_an_interrupted_step_continues_as_if_it_had_not_been(spec: MethodSpec, s
 def test_the_next_step_starts_from_disk_as_from_memory(spec: MethodSpec, tmp_path: Path) -> None:
     left = prepared(spec, TASK.at(0))
     batch = batch_of(random_labels(TASK.at(0)))
-    student, _ = networks(TASK.at(0))
+    student, _ = grown(left, batch)
     left.begin(student, None, [batch])
     iterate(left, student, None, batch)
     left.end(student)
+    left.consolidate(student, None, [batch])
     state = left.export_state()
     if state:
         save_tensors(tmp_path / "method.safetensors", state)
 
     curves = []
     for given in (state, load_tensors(tmp_path / "method.safetensors")):
-        method, (student, teacher) = build(spec), networks()
+        method, batch = build(spec), batch_of(random_labels())
         method.import_state(given)
-        batch = batch_of(random_labels())
+        student, teacher = grown(method, batch)
         method.begin(student, teacher, [batch])
         curves.append([iterate(method, student, teacher, batch) for _ in range(3)])
 
@@ -214,7 +234,8 @@ def test_the_state_of_another_method_is_refused(spec: MethodSpec) -> None:
 
 @every_method
 def test_a_teacher_gets_no_gradient_and_keeps_its_weights(spec: MethodSpec) -> None:
-    method, (student, teacher) = prepared(spec), networks()
+    method = prepared(spec)
+    student, teacher = grown(method, batch_of(random_labels()))
     before = deepcopy(teacher.state_dict())
     method.begin(student, teacher, [batch_of(random_labels())])
 
@@ -230,8 +251,8 @@ SAME_AT_FIRST = ("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "
 def test_the_first_step_is_plain_training_for_every_method_with_a_softmax(name: str) -> None:
     curves = []
     for spec in (find("ft"), find(name)):
-        method, (student, _) = build(spec, TASK.at(0)), networks(TASK.at(0))
-        batch = batch_of(random_labels(TASK.at(0)))
+        method, batch = build(spec, TASK.at(0)), batch_of(random_labels(TASK.at(0)))
+        student, _ = grown(method, batch)
         method.begin(student, None, [batch])
         curves.append([iterate(method, student, None, batch) for _ in range(5)])
 
@@ -273,8 +294,8 @@ def test_a_step_without_new_classes_is_learned_by_the_head_that_is_there(
 def test_where_no_class_is_new_every_label_counts_as_it_is(spec: MethodSpec) -> None:
     """No background pixel is given to an old class, and no old class is merged into the background."""
     first, method = prepared(spec, MOVING.at(0)), moved(spec)
-    student, teacher = networks(MOVING)
     batch = batch_of(all_labels())
+    student, teacher = grown(method, batch)
     method.begin(student, teacher, [batch])
 
     later = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))

@@ -97,7 +97,7 @@ def test_all_processes_validate_the_first_ones_statistics(tmp_path: Path) -> Non
         [load_file(tmp_path / f"{when}-{rank}.safetensors") for rank in (0, 1)] for when in ("before", "validated")
     )
 
-    mean = "decoder.1.running_mean"
+    mean = "body.decoder.1.running_mean"
     assert not torch.equal(before[0][mean], before[1][mean])
     torch.testing.assert_close(validated[1], validated[0], rtol=0, atol=0)
     assert torch.equal(validated[0][mean], before[0][mean])

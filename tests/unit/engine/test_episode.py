@@ -224,7 +224,7 @@ def test_a_validation_scores_given_targets_by_the_methods_classes_and_keeps_the_
     assert (progress.best_score, progress.best_epoch) == (pytest.approx(0.25), 1)
     best = checkpoint.load_tensors(one.step.best(1))
     assert {*best} == {*one.bare.state_dict()}
-    assert best["student.encoder.weight"].equal(one.step.student.encoder.weight)  # type: ignore[union-attr,arg-type]
+    assert best["student.body.encoder.weight"].equal(one.step.student.body.encoder.weight)  # type: ignore[union-attr,arg-type]
     assert not episode.validate(one, Progress(epoch=2, best_score=0.3)).best
     assert not one.step.best(0).exists()
 

@@ -141,7 +141,7 @@ class Grows(Method):
 
     def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
         self.rebuild(student, self.task)
-        student.encoder.requires_grad_(False)  # type: ignore[union-attr]
+        student.body.encoder.requires_grad_(False)  # type: ignore[union-attr]
 
     def terms(self, batch: Batch, student: ToySegmenter, teacher: Network | None, generator: torch.Generator) -> Terms:  # type: ignore[override]
         pixels = student.adapter(student(batch.image).pixels)
@@ -150,7 +150,7 @@ class Grows(Method):
 
 def test_what_grows_before_the_optimiser_is_trained_and_what_it_freezes_is_not(tmp_path: Path) -> None:
     step = make_step(tmp_path, make_method(Grows))
-    encoder = weights(step.student.encoder)  # type: ignore[arg-type]
+    encoder = weights(step.student.body.encoder)  # type: ignore[arg-type]
     grown: list[dict[str, Tensor]] = []
     original = fit.start
 
@@ -162,8 +162,25 @@ def test_what_grows_before_the_optimiser_is_trained_and_what_it_freezes_is_not(t
         patch.setattr(fit, "start", noted)
         fit.fit(step, ignore)
 
-    torch.testing.assert_close(weights(step.student.encoder), encoder, rtol=0, atol=0)  # type: ignore[arg-type]
+    torch.testing.assert_close(weights(step.student.body.encoder), encoder, rtol=0, atol=0)  # type: ignore[arg-type]
     assert not torch.equal(step.student.adapter.weight, grown[0]["weight"])  # type: ignore[union-attr]
+
+
+def test_what_rests_keeps_its_statistics_in_every_epoch_and_all_else_trains(tmp_path: Path) -> None:
+    class Rests(Method):
+        def resting(self, student: nn.Module) -> Iterable[nn.Module]:
+            return [student.body]  # type: ignore[list-item]
+
+    seen: list[tuple[bool, bool]] = []
+    step = make_step(tmp_path, make_method(Rests))
+    step.student.body.decoder = nn.Sequential(nn.Conv2d(6, 5, 1), nn.BatchNorm2d(5))  # type: ignore[union-attr]
+    step.student.register_forward_pre_hook(lambda student, _: seen.append((student.training, student.body.training)))
+
+    fit.fit(step, ignore)
+
+    assert seen.count((True, False)) == 6  # two epochs of three iterations; validation is all in evaluation mode
+    assert (True, True) not in seen
+    assert step.student.body.decoder[1].num_batches_tracked == 0  # type: ignore[union-attr,index]
 
 
 def test_what_grows_is_moved_to_the_device(tmp_path: Path) -> None:
@@ -181,10 +198,10 @@ class TwoPhases(Method):
 
     def phases(self) -> Sequence[Phase]:
         first = OptimizerOptions(target="sgd", lr=1.0, momentum=0.0, weight_decay=0.0)
-        heads = {"": 0.0, "student.heads": 1.0}
+        heads = {"": 0.0, "student.classifier.heads": 1.0}
         return (
             Phase("heads", max_epochs=1, optimizer=first, rates=heads),
-            Phase("all", rates={"student.heads": 0.1}, scheduler=SchedulerOptions(target="cosine")),
+            Phase("all", rates={"student.classifier.heads": 0.1}, scheduler=SchedulerOptions(target="cosine")),
         )
 
 
@@ -202,25 +219,29 @@ def test_phases_have_budgets_optimisers_and_rates_of_their_own(tmp_path: Path) -
 
     assert (progress.epoch, progress.phase, progress.phase_epochs) == (3, 1, 2)
     start, heads, _, _ = states
-    assert torch.equal(heads["encoder.weight"], start["encoder.weight"])
-    assert not torch.equal(heads["heads.0.weight"], start["heads.0.weight"])
-    assert not torch.equal(states[2]["encoder.weight"], start["encoder.weight"])
+    assert torch.equal(heads["body.encoder.weight"], start["body.encoder.weight"])
+    assert not torch.equal(heads["classifier.heads.0.weight"], start["classifier.heads.0.weight"])
+    assert not torch.equal(states[2]["body.encoder.weight"], start["body.encoder.weight"])
     assert rates[0] == 1.0
     assert rates[1:] == pytest.approx([0.1 * 0.75, 0.1 * (0.5 - 0.5 * 0.8660254)], abs=1e-6)
     assert all(parameter.requires_grad for parameter in step.student.parameters())
 
 
 def test_the_rate_of_a_parameter_is_that_of_the_longest_beginning() -> None:
-    phase = Phase(rates={"": 0.5, "student.": 2.0, "student.heads": 0.0})
+    phase = Phase(rates={"": 0.5, "student.": 2.0, "student.classifier.heads": 0.0})
 
-    assert [phase.rate(name) for name in ("method.a", "student.body", "student.heads.0.bias")] == [0.5, 2.0, 0.0]
+    assert [phase.rate(name) for name in ("method.a", "student.body", "student.classifier.heads.0.bias")] == [
+        0.5,
+        2.0,
+        0.0,
+    ]
     assert Phase().rate("anything") == 1.0
 
 
 def test_a_phase_moves_each_group_by_its_own_factor(tmp_path: Path) -> None:
     class Factors(Method):
         def phases(self) -> Sequence[Phase]:
-            return (Phase(max_iterations=1, max_epochs=1, rates={"student.heads": 0.1}),)
+            return (Phase(max_iterations=1, max_epochs=1, rates={"student.classifier.heads": 0.1}),)
 
     def moved(folder: str, kind: type[Method]) -> dict[str, Tensor]:
         options = TRAINER.model_copy(update={"max_iterations": 1, "max_epochs": 1})
@@ -231,8 +252,10 @@ def test_a_phase_moves_each_group_by_its_own_factor(tmp_path: Path) -> None:
 
     plain, factors = moved("plain", Method), moved("factors", Factors)
 
-    torch.testing.assert_close(factors["encoder.weight"], plain["encoder.weight"])
-    torch.testing.assert_close(factors["heads.0.weight"], 0.1 * plain["heads.0.weight"], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(factors["body.encoder.weight"], plain["body.encoder.weight"])
+    torch.testing.assert_close(
+        factors["classifier.heads.0.weight"], 0.1 * plain["classifier.heads.0.weight"], rtol=1e-4, atol=1e-7
+    )
 
 
 def test_the_next_phase_starts_from_the_best_weights_of_the_one_before(

@@ -25,14 +25,14 @@ def resting(learner: Learner) -> set[str]:
 
 def test_a_rate_of_zero_freezes_for_the_time_of_the_phase_and_thaws_nothing_else() -> None:
     learner = make_learner()
-    heads = {"student.heads.0.weight", "student.heads.0.bias"}
-    learner.get_parameter("student.heads.0.bias").requires_grad_(False)
-    learner.get_parameter("student.decoder.bias").requires_grad_(False)
+    heads = {"student.classifier.heads.0.weight", "student.classifier.heads.0.bias"}
+    learner.get_parameter("student.classifier.heads.0.bias").requires_grad_(False)
+    learner.get_parameter("student.body.decoder.bias").requires_grad_(False)
 
-    with only_trained(learner, Phase(rates={"student.heads": 0.0, "student.encoder": 0.5})):
-        assert resting(learner) == heads | {"student.decoder.bias"}
+    with only_trained(learner, Phase(rates={"student.classifier.heads": 0.0, "student.body.encoder": 0.5})):
+        assert resting(learner) == heads | {"student.body.decoder.bias"}
 
-    assert resting(learner) == {"student.heads.0.bias", "student.decoder.bias"}
+    assert resting(learner) == {"student.classifier.heads.0.bias", "student.body.decoder.bias"}
 
 
 def test_what_rested_is_thawed_even_after_an_error() -> None:

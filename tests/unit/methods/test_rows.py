@@ -42,11 +42,9 @@ def test_what_is_no_method_is_refused(target: str, said: str) -> None:
         find(target)
 
 
-def test_a_method_is_found_again_by_its_name_only_if_the_table_means_the_same() -> None:
-    first = METHODS[0]
-    double: MethodSpec = dataclasses.replace(first, target="elsewhere:Other")
-    renamed = dataclasses.replace(first, name="other")
+def test_a_method_of_the_table_is_found_again_by_its_name_another_by_its_class() -> None:
+    elsewhere = dataclasses.replace(METHODS[0], target="elsewhere:FT", is_outside=True)
 
     assert [spec.reference for spec in METHODS] == [spec.name for spec in METHODS]
-    assert double.reference == "elsewhere:Other"
-    assert renamed.reference == first.target
+    assert elsewhere.reference == "elsewhere:FT"
+    assert find("saticl.methods.base:Method").reference == "saticl.methods.base:Method"
