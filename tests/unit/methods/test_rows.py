@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from saticl.errors import InvalidOptions
-from saticl.methods import METHODS, MethodSpec, find
+from saticl.methods import METHODS, find
 from saticl.methods.base import Method
 
 
