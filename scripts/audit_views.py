@@ -2,10 +2,10 @@
 
     python scripts/audit_views.py --run outputs/dubai/3s/ft/step-0 --data-root data/dubai [--json audit.json]
 
-The next step sees old classes as background, and the previous model labels them. Here the hidden truth is known. Of the
-training pixels that the next step has no label for, each criterion keeps those of an old class that it is most sure of,
-as many as a share (the coverage) of the pixels in which a single view sees an old class; printed is how many of them are
-right, in percent. `disagreement` is the entropy of the mean over views minus the mean of their entropies.
+The next step sees old classes as background, and the previous model labels them. Here the hidden truth is known. Of
+the training pixels that the next step has no label for, each criterion keeps those of an old class that it is most
+sure of, as many as a share (the coverage) of the pixels in which a single view sees an old class. Printed is how many
+of them are right, in percent. `disagreement` is the entropy of the mean over views minus the mean of their entropies.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def seen(run: Path, root: Path) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def criteria(views: Tensor) -> dict[str, tuple[Tensor, Tensor, int]]:
-    """By name: the label of every pixel [N], how sure it is of it, and the pixels that one view labels with a class."""
+    """By name: labels [N], how sure they are [N], and the number of pixels that one view gives a class."""
     one, two, eight = views[:, 0], views[:, [0, 2]].mean(1), views.mean(1)
     disagreement = entropy(eight) - entropy(views).mean(1)
     labels = one.argmax(1)
