@@ -127,4 +127,13 @@ METHODS: tuple[MethodSpec, ...] = (
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "micro"}),
     ),
+    MethodSpec(
+        "dkd",
+        "one sigmoid per class; what speaks for an old class and what speaks against it stay as they were",
+        "Baek et al., NeurIPS 2022, arXiv:2210.05941",
+        "saticl.methods.dkd:DKD",
+        defaults={"kd.decoder_factor": 5.0},
+        reads=frozenset({"kd.decoder_factor", "dkd"}),
+        ignores=frozenset({"ce", "class_weights", "model.init_balanced"}),
+    ),
 )
