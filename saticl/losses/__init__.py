@@ -29,7 +29,7 @@ from saticl.losses.relations import (
     prototype_distillation,
     relation_distillation,
 )
-from saticl.losses.sigmoid import absence, class_bce, presence_margin
+from saticl.losses.sigmoid import absence, class_bce, presence_margin, weighted_absence
 
 __all__ = [
     "absence",
@@ -61,4 +61,5 @@ __all__ = [
     "unbiased_cross_entropy",
     "unbiased_distillation",
     "unlabelled_distillation",
+    "weighted_absence",
 ]

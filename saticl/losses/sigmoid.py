@@ -49,6 +49,17 @@ def absence(scores: Tensor, valid: Tensor) -> Scalar:
 
 
 @full_precision
+def weighted_absence(scores: Tensor, weights: Tensor) -> Scalar:
+    """`absence` of every image times the weight of that image, summed over images.
+
+    Args:
+        scores: [B, N, H, W].
+        weights: [B], at least 0.
+    """
+    return (weights * F.softplus(scores).sum(1).mean((1, 2))).sum()
+
+
+@full_precision
 def presence_margin(scores: Tensor, valid: Tensor) -> Scalar:
     """Mean of max(0, (σ(z) - 1)² - σ(z)²) over places that count: 0 as soon as σ(z) is nearer to 1 than to 0.
 

@@ -136,4 +136,12 @@ METHODS: tuple[MethodSpec, ...] = (
         reads=frozenset({"kd.decoder_factor", "dkd"}),
         ignores=frozenset({"ce", "class_weights", "model.init_balanced"}),
     ),
+    MethodSpec(
+        "star",
+        "one sigmoid per class; features of old classes are invented anew from prototypes, and refused by new ones",
+        "Chen et al., NeurIPS 2023",
+        "saticl.methods.star:STAR",
+        reads=frozenset({"star"}),
+        ignores=frozenset({"ce", "class_weights", "model.init_balanced"}),
+    ),
 )

@@ -16,7 +16,7 @@ Loss = Callable[[StepCase], Tensor]
 FEATURES = ("attended_mse", "centre_", "feature_mse", "local_pod", "pixel_contrast", "prototype_", "relation_")
 """Losses of features, not of scores."""
 
-SIGMOIDS = ("absence", "class_bce", "incremental_bce", "presence_margin", "sigmoid_")
+SIGMOIDS = ("absence", "class_bce", "incremental_bce", "presence_margin", "sigmoid_", "weighted_absence")
 """Losses in which every class stands for itself."""
 
 
@@ -59,6 +59,9 @@ SOFT: dict[str, Loss] = {
     ),
     "relation_distillation": lambda case: losses.relation_distillation(case.logits, case.logits.detach().flip(1) + 1),
     "pixel_contrast": lambda case: losses.pixel_contrast(positions(case.logits), case.target.flatten()),
+    "weighted_absence": lambda case: losses.weighted_absence(
+        case.logits, torch.arange(1.0, 1 + len(case.logits)).to(case.logits.dtype)
+    ),
     "centre_repulsion": lambda case: losses.centre_repulsion(
         positions(case.logits), case.target.flatten(), (0, 1), torch.eye(case.logits.shape[1]).to(case.logits.dtype)
     ),

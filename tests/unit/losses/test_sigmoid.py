@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from saticl.labels import IGNORE
-from saticl.losses import absence, class_bce, presence_margin, sigmoid_distillation
+from saticl.losses import absence, class_bce, presence_margin, sigmoid_distillation, weighted_absence
 from tests.reference import sigmoid as reference
 from tests.strategies import StepCase, step_cases
 
@@ -44,6 +44,17 @@ def test_absence_is_bce_against_a_label_of_none_of_them(case: StepCase) -> None:
     assert loss.item() == pytest.approx(reference.absence(case.logits, valid))
     elsewhere = torch.where(valid, 200, IGNORE)
     assert_close(loss, class_bce(case.logits, elsewhere, range(case.logits.shape[1]), 7.0))
+
+
+@given(case=step_cases())
+def test_weighted_absence_is_a_sum_over_images(case: StepCase) -> None:
+    weights = [3.0, 0.5][: len(case.logits)]
+    everywhere = torch.ones_like(case.target[:1], dtype=torch.bool)
+
+    loss = weighted_absence(case.logits, torch.tensor(weights))
+
+    images = zip(weights, case.logits.split(1), strict=True)
+    assert loss.item() == pytest.approx(sum(w * reference.absence(image, everywhere) for w, image in images))
 
 
 @given(case=step_cases())
