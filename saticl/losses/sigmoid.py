@@ -63,7 +63,7 @@ def weighted_absence(scores: Tensor, weights: Tensor) -> Scalar:
 def presence_margin(scores: Tensor, valid: Tensor) -> Scalar:
     """Mean of max(0, (σ(z) - 1)² - σ(z)²) over places that count: 0 as soon as σ(z) is nearer to 1 than to 0.
 
-    Zhang, Gao: BARM, ECCV 2024, arXiv:2407.09838.
+    Zhang, Gao, BARM, ECCV 2024, arXiv:2407.09838.
 
     Args:
         scores: [B, H, W].

@@ -144,4 +144,13 @@ METHODS: tuple[MethodSpec, ...] = (
         reads=frozenset({"star"}),
         ignores=frozenset({"ce", "class_weights", "model.init_balanced"}),
     ),
+    MethodSpec(
+        "barm",
+        "the background of step 0 is corrected by a residual per step, which looks with an ear of its own",
+        "Zhang and Gao, ECCV 2024, arXiv:2407.09838",
+        "saticl.methods.barm:BARM",
+        defaults={"kd.decoder_factor": 1.0},
+        reads=frozenset({"kd.decoder_factor", "barm"}),
+        ignores=frozenset({"ce", "class_weights", "model.init_balanced"}),
+    ),
 )
