@@ -1,16 +1,19 @@
 """What the sigmoids of classes mean together."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from saticl.methods import find
 from saticl.methods.dkd import DKD
 from saticl.methods.options import DKDOptions
 from saticl.methods.sigmoid import PerClass
 from saticl.options import KDOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Output
+from tests.contract.test_methods import batch_of, grown, prepared, random_labels
 from tests.strategies import normal, seeds
 
 TASK = Task(("a", "b", "c"), Protocol("toy", (("a", "b"), ("c",), ()), places=(("x",), ("y",), ("z",))))
@@ -67,3 +70,19 @@ def test_all_rests_where_new_classes_are_learned_beside_old_ones() -> None:
         resting.append([not module.training for module in student])
 
     assert resting == [[False] * 3, [True] * 3, [False] * 3]
+
+
+@pytest.mark.parametrize("name", ["dkd", "star", "barm"])
+def test_terms_in_half_precision_are_about_those_in_full_precision(name: str) -> None:
+    method, batch = prepared(find(name)), batch_of(random_labels())
+    student, teacher = grown(method, batch)
+    method.begin(student, teacher, [batch])
+
+    full = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))
+    torch.stack([term.float() for term in half.values()]).sum().backward()
+
+    assert {name: term.item() for name, term in half.items()} == pytest.approx(
+        {name: term.item() for name, term in full.items()}, rel=0.1, abs=0.02
+    )
