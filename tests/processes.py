@@ -61,9 +61,8 @@ class Part:
             yield Batch(images[mine].contiguous(), targets[mine].to(torch.uint8))
 
 
-def train(spec: MethodSpec, accelerator: Accelerator, kind: str, folder: Path) -> None:
+def train(spec: MethodSpec, method: Method, accelerator: Accelerator, kind: str, folder: Path) -> None:
     """A few iterations of the second step, with rotation distillation."""
-    method = prepared(spec)
     student, teacher = networks(type(method), TASK)
     part = Part(kind, accelerator.process_index, accelerator.num_processes)
     step = Step(
@@ -157,14 +156,15 @@ def train_grown(accelerator: Accelerator, folder: Path) -> None:
 def main(out: str, kind: str) -> None:
     """Train with every method in turn."""
     torch.set_num_threads(1)
+    ready = [(spec, prepared(spec)) for spec in METHODS]  # before processes know each other and add up what they count
     accelerator = Accelerator(cpu=True)
     (Path(out) / "processes").write_text(str(accelerator.num_processes))
     own = {"statistics": validate_statistics, "owned": train_owned, "grown": train_grown}
     if kind in own:
         own[kind](accelerator, Path(out))
     else:
-        for spec in METHODS:
-            train(spec, accelerator, kind, Path(out))
+        for spec, method in ready:
+            train(spec, method, accelerator, kind, Path(out))
     leave_together(accelerator)
 
 

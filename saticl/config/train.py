@@ -7,7 +7,9 @@ from pydantic import Field
 
 from saticl.labels import Hidden, OldLabels, Unlabelled, Void
 from saticl.methods.options import (
+    BARMOptions,
     CILOptions,
+    DKDOptions,
     EWCOptions,
     HCISSOptions,
     LGKDOptions,
@@ -15,6 +17,7 @@ from saticl.methods.options import (
     PIOptions,
     PLOPOptions,
     RWOptions,
+    STAROptions,
 )
 from saticl.options import (
     AugOptions,
@@ -123,6 +126,9 @@ class TrainConfig(FrozenOptions):
     cil: CILOptions = CILOptions()
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
+    dkd: DKDOptions = DKDOptions()
+    star: STAROptions = STAROptions()
+    barm: BARMOptions = BARMOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

@@ -23,11 +23,20 @@ from saticl.losses.features import attended_mse, feature_mse, local_pod_distance
 from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean
 from saticl.losses.overlap import tanimoto, tversky
 from saticl.losses.pseudo_labels import normalised_entropy, old_labels
-from saticl.losses.relations import pixel_contrast, prototype_distillation, relation_distillation
+from saticl.losses.relations import (
+    centre_repulsion,
+    pixel_contrast,
+    prototype_distillation,
+    relation_distillation,
+)
+from saticl.losses.sigmoid import absence, class_bce, presence_margin, weighted_absence
 
 __all__ = [
+    "absence",
     "attended_mse",
+    "centre_repulsion",
     "class_balanced_cross_entropy",
+    "class_bce",
     "cross_entropy",
     "distillation",
     "feature_mse",
@@ -43,6 +52,7 @@ __all__ = [
     "normalised_entropy",
     "old_labels",
     "pixel_contrast",
+    "presence_margin",
     "prototype_distillation",
     "relation_distillation",
     "sigmoid_distillation",
@@ -51,4 +61,5 @@ __all__ = [
     "unbiased_cross_entropy",
     "unbiased_distillation",
     "unlabelled_distillation",
+    "weighted_absence",
 ]

@@ -3,6 +3,8 @@
 z: features of N positions [N, D]; s(a, b) = cos(z_a, z_b) / temperature.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,6 +16,9 @@ from saticl.types import Feature, Scalar
 
 NEVER = -1e4
 """Score of what must not be chosen: its probability is 0 in float32, and 0 times its logarithm is not NaN."""
+
+NEAREST = 1e-3
+"""Distance below which directions are no longer pushed apart: its inverse would be without bound."""
 
 
 @full_precision
@@ -82,6 +87,27 @@ def prototype_distillation(
     )
     divergence: Tensor = (teacher.exp() * (teacher - student)).sum(1)
     return divergence.mean()
+
+
+@full_precision
+def centre_repulsion(features: Tensor, labels: Tensor, classes: Sequence[int], prototypes: Tensor) -> Scalar:
+    """How near the mean directions of some classes are to prototypes: mean over classes k of 1 / min_c ‖m_k - p_c‖.
+
+    m_k is the mean of the features of class k in the batch, each of length 1 and the mean again. Classes without a
+    position take no part; 0 where none has one, or where there are no prototypes. Chen et al., STAR, NeurIPS 2023.
+
+    Args:
+        features: [N, D].
+        labels: [N], an output index or IGNORE.
+        classes: output indices of the classes that are to keep away.
+        prototypes: [C, D], of length 1.
+    """
+    member = labels[:, None] == torch.tensor(classes, device=labels.device)
+    centres = F.normalize(member.to(features.dtype).T @ F.normalize(features, dim=1), dim=1)
+    if not len(prototypes):
+        return masked_mean(centres, torch.zeros_like(centres, dtype=torch.bool))
+    squared = (centres[:, None] - prototypes.to(centres.dtype)).square().sum(2).amin(1)
+    return masked_mean(squared.clamp(min=NEAREST**2).rsqrt(), member.any(0))
 
 
 def _relations(features: Feature, temperature: float) -> Tensor:

@@ -1,11 +1,14 @@
 """Options of single methods: one section of the command line each, read by that method only. Free of torch."""
 
 from saticl.methods.options.anchors import AnchorOptions, EWCOptions, PIOptions, RWOptions
+from saticl.methods.options.sigmoid import BARMOptions, DKDOptions, STAROptions
 from saticl.methods.options.teaching import CILOptions, HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions
 
 __all__ = [
     "AnchorOptions",
+    "BARMOptions",
     "CILOptions",
+    "DKDOptions",
     "EWCOptions",
     "HCISSOptions",
     "LGKDOptions",
@@ -13,4 +16,5 @@ __all__ = [
     "PIOptions",
     "PLOPOptions",
     "RWOptions",
+    "STAROptions",
 ]

@@ -13,8 +13,11 @@ from tests.strategies import IGNORE, StepCase, step_cases
 
 Loss = Callable[[StepCase], Tensor]
 
-FEATURES = ("attended_mse", "feature_mse", "local_pod", "pixel_contrast", "prototype_", "relation_")
+FEATURES = ("attended_mse", "centre_", "feature_mse", "local_pod", "pixel_contrast", "prototype_", "relation_")
 """Losses of features, not of scores."""
+
+SIGMOIDS = ("absence", "class_bce", "incremental_bce", "presence_margin", "sigmoid_", "weighted_absence")
+"""Losses in which every class stands for itself."""
 
 
 def positions(features: Tensor) -> Tensor:
@@ -39,6 +42,9 @@ LABELLED: dict[str, Loss] = {
     "label_guided_distillation": lambda case: losses.label_guided_distillation(
         case.logits, case.old_logits, case.target, 5.0, 0.5
     ),
+    "class_bce": lambda case: losses.class_bce(case.logits[:, 1:], case.target, range(1, case.logits.shape[1]), 4.0),
+    "absence": lambda case: losses.absence(case.logits, case.target != IGNORE),
+    "presence_margin": lambda case: losses.presence_margin(case.logits[:, 0], case.target != IGNORE),
     "new_class_cross_entropy": lambda case: losses.new_class_cross_entropy(case.logits, case.target, case.num_old),
 }
 
@@ -53,6 +59,12 @@ SOFT: dict[str, Loss] = {
     ),
     "relation_distillation": lambda case: losses.relation_distillation(case.logits, case.logits.detach().flip(1) + 1),
     "pixel_contrast": lambda case: losses.pixel_contrast(positions(case.logits), case.target.flatten()),
+    "weighted_absence": lambda case: losses.weighted_absence(
+        case.logits, torch.arange(1.0, 1 + len(case.logits)).to(case.logits.dtype)
+    ),
+    "centre_repulsion": lambda case: losses.centre_repulsion(
+        positions(case.logits), case.target.flatten(), (0, 1), torch.eye(case.logits.shape[1]).to(case.logits.dtype)
+    ),
     "prototype_distillation": lambda case: losses.prototype_distillation(
         positions(case.logits), positions(case.logits.detach().flip(1) + 1), case.target.flatten(), 6
     ),
@@ -139,9 +151,7 @@ def test_distillation_of_unlabelled_pixels_is_zero_where_all_are_labelled(case: 
     assert torch.equal(case.logits.grad, torch.zeros_like(case.logits))
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in ALL if not name.startswith(("incremental_bce", "sigmoid_", *FEATURES))]
-)
+@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith((*SIGMOIDS, *FEATURES))])
 @given(case=step_cases())
 def test_a_constant_on_all_scores_of_a_pixel_changes_nothing(name: str, case: StepCase) -> None:
     constant = case.logits[:, :1].sin() * 4

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from saticl.losses import attended_mse, pixel_contrast, prototype_distillation, relation_distillation
+from saticl.losses import (
+    attended_mse,
+    centre_repulsion,
+    pixel_contrast,
+    prototype_distillation,
+    relation_distillation,
+)
+from tests.reference import sigmoid
 from tests.reference.losses import softmax
 from tests.strategies import IGNORE, feature_pairs, normal, seeds
 
@@ -101,3 +108,26 @@ def test_attended_features_are_a_weighted_mean(pair: tuple[Tensor, Tensor], seed
 
     torch.testing.assert_close(attended_mse(a, b, attention), want)
     assert attended_mse(a, b, torch.zeros_like(attention)).item() == 0
+
+
+@given(labelled_positions(), st.integers(0, 3), seeds)
+def test_centres_of_classes_keep_away_from_the_nearest_prototype(
+    case: tuple[Tensor, Tensor, Tensor], number: int, seed: int
+) -> None:
+    prototypes = normal((number, case[0].shape[1]), torch.Generator().manual_seed(seed))
+    prototypes = torch.nn.functional.normalize(prototypes, dim=1)
+
+    got = centre_repulsion(case[0], case[2], (1, 2), prototypes)
+
+    want = sigmoid.centre_repulsion(case[0], case[2], (1, 2), prototypes)
+    assert got.item() == pytest.approx(min(want, 1e3) if want else 0.0, rel=1e-6)
+
+
+def test_a_centre_on_a_prototype_stays_finite() -> None:
+    features = torch.tensor([[2.0, 0.0], [1.0, 0.0]], requires_grad=True)
+
+    loss = centre_repulsion(features, torch.tensor([1, 1]), (1,), torch.tensor([[1.0, 0.0]]))
+    loss.backward()
+
+    assert loss.item() == pytest.approx(1e3)
+    assert features.grad.isfinite().all()
