@@ -15,6 +15,8 @@ from saticl.methods.options import (
     PIOptions,
     PLOPOptions,
     RWOptions,
+    SegACILOptions,
+    SSULOptions,
 )
 from saticl.options import (
     AugOptions,
@@ -123,6 +125,8 @@ class TrainConfig(FrozenOptions):
     cil: CILOptions = CILOptions()
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
+    ssul: SSULOptions = SSULOptions()
+    segacil: SegACILOptions = SegACILOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

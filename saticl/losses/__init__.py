@@ -24,6 +24,7 @@ from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean
 from saticl.losses.overlap import tanimoto, tversky
 from saticl.losses.pseudo_labels import normalised_entropy, old_labels
 from saticl.losses.relations import pixel_contrast, prototype_distillation, relation_distillation
+from saticl.losses.sigmoids import sigmoid_cross_entropy
 
 __all__ = [
     "attended_mse",
@@ -45,6 +46,7 @@ __all__ = [
     "pixel_contrast",
     "prototype_distillation",
     "relation_distillation",
+    "sigmoid_cross_entropy",
     "sigmoid_distillation",
     "tanimoto",
     "tversky",
