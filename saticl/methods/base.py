@@ -10,7 +10,7 @@ which most methods leave as it is: composed of the two halves that a method desc
     supervision(new, old_logits, target)          later: what the labels of this step say
     distillation(new, old, target)                later: what the previous model says
 
-where `target` is what `labels(batch)` makes of the labels, by default nothing else.
+where `target` is what `target_of(batch)` makes of the labels, by default nothing else.
 They are separate because rotation distillation (`rotation.py`) lets the labels also see the turned image.
 
 A step may bring other places and no new class. Then there is no new head, `target` names all known classes, and its
@@ -92,7 +92,7 @@ class Method(nn.Module):
             teacher: the previous step's network; None at step 0.
             generator: for what is random and must be the same on all processes.
         """
-        new, target = student(batch.image), self.labels(batch)
+        new, target = student(batch.image), self.target_of(batch)
         if teacher is None:
             return self.initial(new, target)
         if not self.asks_teacher:
@@ -103,7 +103,7 @@ class Method(nn.Module):
             **self.distillation(new, old, target),
         }
 
-    def labels(self, batch: Batch) -> Labels:
+    def target_of(self, batch: Batch) -> Labels:
         """What the three methods below get as `target`: here the further maps of the batch may have their say."""
         return batch.target
 

@@ -35,7 +35,8 @@ class Frozen(Method):
 
     def resting(self, student: nn.Module) -> Iterable[nn.Module]:
         """The body: its batch norm counts no statistics while it is frozen."""
-        return (cast(Segmenter, student).body,) if self.is_frozen else ()
+        body = cast(nn.Module, cast(Segmenter, student).body)
+        return (body,) if self.is_frozen else ()
 
 
 def number_of_heads(task: Task) -> int:

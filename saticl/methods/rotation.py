@@ -108,7 +108,7 @@ class Rotated(Method):
     def _composed(self, views: "TwoViews", student: Network, teacher: Network | None) -> "Compared":
         """Labels on both views, in one call of the student; distillation on the unturned one."""
         batch, inner = views.batch, self.inner
-        target = inner.labels(batch)
+        target = inner.target_of(batch)
         both = student(torch.cat([batch.image, views.turned_image]))
         targets = torch.cat([target, views.turn.mask(target)])
         new, turned = split(both)
@@ -133,9 +133,9 @@ class Rotated(Method):
         old = known.output.pixels if known is not None and self.aug.factor_icl > 0 else None
         return Compared(dict(terms), seen.output.pixels, student(views.turned_image).pixels, old)
 
-    def labels(self, batch: Batch) -> Labels:
+    def target_of(self, batch: Batch) -> Labels:
         """See Method; so below."""
-        return self.inner.labels(batch)
+        return self.inner.target_of(batch)
 
     def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
         """See Method."""

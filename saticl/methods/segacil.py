@@ -15,8 +15,8 @@ keeps Σ ψ ψᵀ of every class. Scores are least squares estimates of probabil
 is one. A step that brings no new class is solved in the same way, from all its labels: training would leave the sums
 behind.
 
-Deviation: sums in place of the recursion, which gives the same (`ridge.py`). Deviation: of a map, `segacil.side` pixels
-per side are taken, evenly spread, with the label at their place; W sees each tile once, as in a first epoch.
+Deviation: sums in place of the recursion, which gives the same (`ridge.py`). Deviation: `segacil.side` pixels per side
+of a map are taken, evenly spread, with the label at their place.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

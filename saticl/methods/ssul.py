@@ -6,16 +6,16 @@ Learning, NeurIPS 2021, arXiv:2106.11562.
     L = mean_i Σ_k BCE(z_i(k), [ỹ_i = k])       over all classes and the unknown      `sigmoid_cross_entropy`
     ỹ_i = y_i where that is a class
           the teacher's class c_i where y_i is background, c_i an old class, and σ(z_old_i(c_i)) >= 0.7   `supervision`
-          else unknown, or background where the saliency map of the tile is 0         `labels`
+          else unknown, or background where the saliency map of the tile is 0        `target_of`
     p(background) = σ(background) + σ(unknown), p(k) = σ(k), divided by their sum      `decode`
 
 The unknown is a row of its own, whose score comes after those of all classes (`Classifier.further`). From step 1 on
 only this row and those of the new classes learn, and that of the background a 10,000th as fast; new rows start as
 copies of the unknown's. Without saliency (`ssul.unknown rest`, as published for ADE) all background is unknown.
 SSUL-M (`ssul.memory`): tiles of earlier steps are replayed, with the labels of the step they were kept at, which go
-the same way as all others. Step 0, and a step that brings no new class, has no teacher's labels and trains all weights.
+the same way as all others. Step 0, and a step that brings no new class, trains all weights without a teacher.
 
-Heads are the network's, 1x1 by default, as in the paper's figure; the published code has 3x3 convolutions before them.
+Heads are the network's, 1x1 by default, as the paper draws them; the published code has 3x3 convolutions in them.
 Deviation from that code: labels of memory are not shifted against the others, and show the classes of their step, not
 all classes seen. Deviation: kept tiles come once per epoch like all others, not as half of every batch. Deviation:
 probabilities are divided by their sum, which changes no class map.
@@ -84,7 +84,7 @@ class SSUL(Frozen):
         """The unknown, and the background in the first head."""
         return {"student.classifier.further.": 1.0, "student.classifier.heads.0.": BACKGROUND_RATE}
 
-    def labels(self, batch: Batch) -> Labels:
+    def target_of(self, batch: Batch) -> Labels:
         """Background that is not known becomes the unknown."""
         hidden = batch.target == BACKGROUND
         if self.options.unknown == "salient":

@@ -1,4 +1,4 @@
-"""A classifier on random features: it can be solved for, because its scores are linear in weights that alone change."""
+"""A classifier on random features: it can be solved for, for its scores are linear in the only weights that change."""
 
 import math
 from typing import Any, cast
@@ -33,7 +33,7 @@ class RandomFeatures(Classifier):
     def __init__(self, plain: Classifier, width: int) -> None:
         nn.Module.__init__(self)
         first = cast(nn.Conv2d, plain.heads[0])
-        self.balanced, self.dropout = False, nn.Identity()
+        self.balanced, self.dropout = False, nn.Dropout(0.0)
         self.doubles = isinstance(first, Doubling)
         depth, like = first.in_channels, first.weight
         drawn = torch.randn(width, depth, 1, 1) / math.sqrt(depth)
@@ -51,7 +51,7 @@ class RandomFeatures(Classifier):
     def scores(self, pixels: Feature) -> Logits:
         """[B, D, h, w] to [B, K, h, w]."""
         weight, bias = (torch.cat(parts) for parts in zip(*(head.parameters() for head in self.heads), strict=True))
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # the number of strips would be written down
+        if is_recorded():  # the number of strips would be, too
             return _scores(pixels, self.projection, weight, bias)
         rows = max(1, AT_ONCE // (len(pixels) * pixels.shape[-1] * len(self.projection)))
         strips = pixels.split(rows, dim=2)
@@ -72,6 +72,11 @@ class RandomFeatures(Classifier):
         self.projection = self.projection.new_zeros(width, *self.projection.shape[1:])
         sizes = [(cast(nn.Conv2d, head).out_channels, cast(nn.Conv2d, head).weight) for head in self.heads]
         self.heads = nn.ModuleList(nn.Conv2d(width, size, 1).to(like.device, like.dtype) for size, like in sizes)
+
+
+def is_recorded() -> bool:
+    """Whether operations are written down for later: by an export, or by torch's compiler."""
+    return bool(torch.jit.is_tracing()) or torch.compiler.is_compiling()  # type: ignore[attr-defined,no-untyped-call]
 
 
 @full_precision
