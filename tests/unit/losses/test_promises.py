@@ -36,6 +36,7 @@ LABELLED: dict[str, Loss] = {
     "tversky_below_one": lambda case: losses.tversky(case.logits, case.target, case.num_old, gamma=0.5),
     "tanimoto": lambda case: losses.tanimoto(case.logits, case.target, case.num_old),
     "incremental_bce": lambda case: losses.incremental_bce(case.logits, case.target),
+    "sigmoid_cross_entropy": lambda case: losses.sigmoid_cross_entropy(case.logits, case.target),
     "label_guided_distillation": lambda case: losses.label_guided_distillation(
         case.logits, case.old_logits, case.target, 5.0, 0.5
     ),
