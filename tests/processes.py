@@ -4,8 +4,8 @@ python -m tests.processes OUT KIND: each process takes its part of every batch o
 of every iteration and the weights at the end. KIND is `distinct` (four images), `repeated` (one image, four times, for
 methods whose means depend on what else is in a process's part), `owned`: a method with a parameter of its own,
 `grown`: each process writes what `begin` sees of a student that grew by what its own part of a batch holds, `solved`:
-the heads that a method solves for from sums over all batches, or `statistics`: each process writes what it would validate after an epoch in which its batch norm saw other images than
-the other's.
+each process writes the heads that it has solved for, or `statistics`: each process writes what it would validate after
+an epoch in which its batch norm saw other images than the other's.
 """
 
 import json
@@ -31,7 +31,7 @@ from saticl.methods.rotation import Rotated
 from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
 from saticl.runs.journal import Journal
 from saticl.types import Batch, Labels, Output, Terms
-from tests.contract.test_methods import TASK, networks, prepared
+from tests.contract.test_methods import TASK, build, networks, prepared
 from tests.steps import ignore, make_method, make_step
 
 ITERATIONS, IMAGES = 3, 4
@@ -155,8 +155,8 @@ def train_grown(accelerator: Accelerator, folder: Path) -> None:
 
 
 def solve(accelerator: Accelerator, folder: Path) -> None:
-    """Two steps of least squares; every process writes the student that it has then."""
-    method, part = prepared(find("segacil")), Part("distinct", accelerator.process_index, accelerator.num_processes)
+    """A step of least squares; every process writes the student that it has then."""
+    method, part = build(find("segacil")), Part("distinct", accelerator.process_index, accelerator.num_processes)
     step = make_step(folder, method, accelerator=accelerator, training=part, student=networks(type(method), TASK)[0])
     fit.fit(step, ignore)
     save_tensors(folder / f"solved-{accelerator.process_index}.safetensors", step.student.state_dict())
