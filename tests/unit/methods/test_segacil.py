@@ -118,7 +118,7 @@ def test_step_0_and_a_step_of_new_places_take_labels_as_they_are() -> None:
     moving = Task(("a",), Protocol("moving", (("a",), ()), places=(("x",), ("y",))), 1)
     classifier = RandomFeatures(toy().classifier, WIDTH)
     with torch.no_grad():
-        classifier.heads[0].weight.fill_(1.0)
+        classifier.heads[0].weight[1].fill_(1.0)
     features, labels = torch.ones(3, WIDTH, dtype=torch.float64), torch.tensor([0, 1, 0])
 
     for method in (segacil(0), segacil(0, moving), segacil(1, moving)):
