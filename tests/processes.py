@@ -3,9 +3,9 @@
 python -m tests.processes OUT KIND: each process takes its part of every batch of four; the main one writes the losses
 of every iteration and the weights at the end. KIND is `distinct` (four images), `repeated` (one image, four times, for
 methods whose means depend on what else is in a process's part), `owned`: a method with a parameter of its own,
-`grown`: each process writes what `begin` sees of a student that grew by what its own part of a batch holds, or
-`statistics`: each process writes what it would validate after an epoch in which its batch norm saw other images than
-the other's.
+`grown`: each process writes what `begin` sees of a student that grew by what its own part of a batch holds, `solved`:
+each process writes the heads that it has solved for, or `statistics`: each process writes what it would validate after
+an epoch in which its batch norm saw other images than the other's.
 """
 
 import json
@@ -24,14 +24,14 @@ from saticl.engine.episode import device_batches, train_epoch, validate
 from saticl.engine.learner import Learner
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
-from saticl.methods import METHODS, MethodSpec
+from saticl.methods import METHODS, MethodSpec, find
 from saticl.methods.base import Method, Network
 from saticl.methods.phases import Phase
 from saticl.methods.rotation import Rotated
 from saticl.options import AugOptions, OptimizerOptions, SchedulerOptions, TrainerOptions
 from saticl.runs.journal import Journal
 from saticl.types import Batch, Labels, Output, Terms
-from tests.contract.test_methods import TASK, networks, prepared
+from tests.contract.test_methods import TASK, build, networks, prepared
 from tests.steps import ignore, make_method, make_step
 
 ITERATIONS, IMAGES = 3, 4
@@ -153,13 +153,21 @@ def train_grown(accelerator: Accelerator, folder: Path) -> None:
     save_tensors(folder / f"grown-{rank}.safetensors", {"bias": method.found})
 
 
+def solve(accelerator: Accelerator, folder: Path) -> None:
+    """A step of least squares; every process writes the student that it has then."""
+    method, part = build(find("segacil")), Part("distinct", accelerator.process_index, accelerator.num_processes)
+    step = make_step(folder, method, accelerator=accelerator, training=part, student=networks(type(method), TASK)[0])
+    fit.fit(step, ignore)
+    save_tensors(folder / f"solved-{accelerator.process_index}.safetensors", step.student.state_dict())
+
+
 def main(out: str, kind: str) -> None:
     """Train with every method in turn."""
     torch.set_num_threads(1)
     ready = [(spec, prepared(spec)) for spec in METHODS]  # before processes know each other and add up what they count
     accelerator = Accelerator(cpu=True)
     (Path(out) / "processes").write_text(str(accelerator.num_processes))
-    own = {"statistics": validate_statistics, "owned": train_owned, "grown": train_grown}
+    own = {"statistics": validate_statistics, "owned": train_owned, "grown": train_grown, "solved": solve}
     if kind in own:
         own[kind](accelerator, Path(out))
     else:

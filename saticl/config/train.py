@@ -17,6 +17,8 @@ from saticl.methods.options import (
     PIOptions,
     PLOPOptions,
     RWOptions,
+    SegACILOptions,
+    SSULOptions,
     STAROptions,
 )
 from saticl.options import (
@@ -129,6 +131,8 @@ class TrainConfig(FrozenOptions):
     dkd: DKDOptions = DKDOptions()
     star: STAROptions = STAROptions()
     barm: BARMOptions = BARMOptions()
+    ssul: SSULOptions = SSULOptions()
+    segacil: SegACILOptions = SegACILOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

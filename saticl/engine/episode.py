@@ -145,12 +145,21 @@ def device_batches(step: Step, epoch: int) -> Iterator[Batch]:
 
 
 def validate(episode: Episode, progress: Progress) -> Validation:
-    """Score the present weights on what this step may know, and keep them if they are the best so far.
+    """Score the present weights on what this step may know, and keep them if they are the best so far."""
+    step = episode.step
+    agree_on_buffers(episode.bare, step.accelerator)
+    validation = assess(step, progress)
+    episode.schedule.observe(validation.best)
+    if validation.best and step.accelerator.is_main_process:
+        checkpoint.save_tensors(step.best(progress.phase), episode.bare.state_dict())
+    return validation
+
+
+def assess(step: Step, progress: Progress) -> Validation:
+    """Scores of the present weights on what this step may know, and whether they are the best so far.
 
     Without a pixel of a new class, the best would be those that learn least: then the last epoch is taken.
     """
-    step = episode.step
-    agree_on_buffers(episode.bare, step.accelerator)
     matrix = confusion(
         step.student,
         step.validation,
@@ -167,7 +176,4 @@ def validate(episode: Episode, progress: Progress) -> Validation:
     improved = progress.observe({"miou": miou, "f1": f1, "last": float(progress.epoch)}[monitor])
     if monitor == "last":
         progress.stalled = 0
-    episode.schedule.observe(improved)
-    if improved and step.accelerator.is_main_process:
-        checkpoint.save_tensors(step.best(progress.phase), episode.bare.state_dict())
     return Validation(miou=miou, f1=f1, old_miou=scores.value("old.iou"), new_miou=new_miou, best=improved)

@@ -1,13 +1,16 @@
 """One step of a protocol from beginning to end: what a method prepares, phases of epochs, best weights, final changes.
 
 Methods say what is minimised, the engine how: one phase is an `Episode` (`episode.py`), which trains and validates;
-`resume.py` keeps and finds the state of an interrupted step.
+`resume.py` keeps and finds the state of an interrupted step. A step without phases is not trained by gradient: there
+the final changes are all, and one validation follows them.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 from saticl.engine import checkpoint, seed
-from saticl.engine.episode import Episode, device_batches, train_epoch, validate
+from saticl.engine.device import forget_peak_memory, peak_memory_mb
+from saticl.engine.episode import Episode, assess, device_batches, train_epoch, validate
 from saticl.engine.learner import Learner, agree_on_everything, only_trained
 from saticl.engine.optim import Schedule, build_optimizer
 from saticl.engine.resume import State, load_state, restore, save_progress
@@ -16,7 +19,7 @@ from saticl.engine.step import Step
 from saticl.errors import InvalidOptions
 from saticl.methods.base import Method
 from saticl.methods.phases import Phase
-from saticl.runs.journal import Epoch
+from saticl.runs.journal import Costs, Epoch
 
 OnEpoch = Callable[[Epoch], None]
 """Receives the record of an epoch."""
@@ -47,7 +50,10 @@ def fit(step: Step, on_epoch: OnEpoch) -> Progress:
         if number + 1 == len(phases):
             step.method.end(step.student)
         Learner(step.student, step.method).load_state_dict(checkpoint.load_tensors(step.best(number)))
-    consolidate(step)
+    if phases:
+        consolidate(step)
+    else:
+        solve(step, progress, on_epoch)
     return progress
 
 
@@ -60,16 +66,16 @@ def grow(step: Step) -> None:
 
 
 def phases_of(method: Method, progress: Progress) -> Sequence[Phase]:
-    """What a method names, which reaches at least to the phase that is to be trained.
+    """What a method names: nothing, or phases that reach at least to the one that is to be trained.
 
     Raises:
-        InvalidOptions: it does not.
+        InvalidOptions: they do not.
     """
     phases = method.phases()
-    if progress.phase >= len(phases):
+    if progress.phase >= len(phases) and (phases or progress.epoch > 0):
         raise InvalidOptions(
             f"The method names {len(phases)} phases, but phase {progress.phase + 1} is to be trained: `phases()` must "
-            "give at least one, and as many as when an interrupted step was started."
+            "give as many as when an interrupted step was started."
         )
     return phases
 
@@ -120,3 +126,25 @@ def consolidate(step: Step) -> None:
     seed.seed_everything(step.seed, step.task.step)
     step.method.consolidate(step.student, step.teacher, device_batches(step, epoch=0))
     agree_on_everything(Learner(step.student, step.method), step.accelerator)
+
+
+def solve(step: Step, progress: Progress, on_epoch: OnEpoch) -> None:
+    """A step without phases: the final changes, then one validation, recorded as an epoch without terms.
+
+    Nothing is kept in between: where it is interrupted, it starts anew.
+    """
+    forget_peak_memory(step.accelerator.device)
+    started = time.perf_counter()
+    consolidate(step)
+    seconds = time.perf_counter() - started
+    progress.epoch, progress.iteration = 1, len(step.training)
+    images = progress.iteration * step.training.batch_size * step.accelerator.num_processes
+    costs = Costs(
+        images_per_s=images / seconds,
+        seconds=seconds,
+        iterations=progress.iteration,
+        peak_memory_mb=peak_memory_mb(step.accelerator.device),
+    )
+    record = Epoch(epoch=1, loss=0.0, lr=0.0, terms={}, validation=assess(step, progress), costs=costs)
+    step.journal.write_epoch(record)
+    on_epoch(record)

@@ -10,6 +10,7 @@ which most methods leave as it is: composed of the two halves that a method desc
     supervision(new, old_logits, target)          later: what the labels of this step say
     distillation(new, old, target)                later: what the previous model says
 
+where `target` is what `target_of(batch)` makes of the labels, by default nothing else.
 They are separate because rotation distillation (`rotation.py`) lets the labels also see the turned image.
 
 A step may bring other places and no new class. Then there is no new head, `target` names all known classes, and its
@@ -91,16 +92,20 @@ class Method(nn.Module):
             teacher: the previous step's network; None at step 0.
             generator: for what is random and must be the same on all processes.
         """
-        new = student(batch.image)
+        new, target = student(batch.image), self.target_of(batch)
         if teacher is None:
-            return self.initial(new, batch.target)
+            return self.initial(new, target)
         if not self.asks_teacher:
-            return self.supervision(new, no_logits(new), batch.target)
+            return self.supervision(new, no_logits(new), target)
         old = teacher(batch.image)
         return {
-            **self.supervision(new, old.logits, batch.target),
-            **self.distillation(new, old, batch.target),
+            **self.supervision(new, old.logits, target),
+            **self.distillation(new, old, target),
         }
+
+    def target_of(self, batch: Batch) -> Labels:
+        """What the three methods below get as `target`: here the further maps of the batch may have their say."""
+        return batch.target
 
     def initial(self, new: Output, target: Labels) -> Terms:
         """Terms of step 0, where there is no previous model."""
@@ -130,7 +135,10 @@ class Method(nn.Module):
         """
 
     def phases(self) -> Sequence[Phase]:
-        """What the step consists of; asked for after `grow`."""
+        """What the step consists of; asked for after `grow`.
+
+        None at all: nothing is trained by gradient, and `consolidate` does all that the step does.
+        """
         return (Phase(),)
 
     def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:

@@ -32,7 +32,7 @@ from saticl.options import AugOptions
 from saticl.runs.memory import Kept
 from saticl.tiles.index import Tile
 from saticl.transforms import Dihedral, Rotation, Turn
-from saticl.types import Batch, Feature, Image, Output, Scalar, Terms
+from saticl.types import Batch, Feature, Image, Labels, Output, Scalar, Terms
 
 
 def draw_turn(options: AugOptions, generator: torch.Generator, is_square: bool = True) -> Turn:
@@ -108,8 +108,9 @@ class Rotated(Method):
     def _composed(self, views: "TwoViews", student: Network, teacher: Network | None) -> "Compared":
         """Labels on both views, in one call of the student; distillation on the unturned one."""
         batch, inner = views.batch, self.inner
+        target = inner.target_of(batch)
         both = student(torch.cat([batch.image, views.turned_image]))
-        targets = torch.cat([batch.target, views.turn.mask(batch.target)])
+        targets = torch.cat([target, views.turn.mask(target)])
         new, turned = split(both)
         old = teacher(batch.image) if self.asks_teacher and teacher is not None else None
         if teacher is None:
@@ -118,7 +119,7 @@ class Rotated(Method):
             terms = inner.supervision(both, no_logits(both), targets)
         else:
             old_logits = torch.cat([old.logits, views.turn(old.logits)])
-            terms = inner.supervision(both, old_logits, targets) | inner.distillation(new, old, batch.target)
+            terms = inner.supervision(both, old_logits, targets) | inner.distillation(new, old, target)
         return Compared(terms, new.pixels, turned.pixels, None if old is None else old.pixels)
 
     def _by_itself(
@@ -132,8 +133,12 @@ class Rotated(Method):
         old = known.output.pixels if known is not None and self.aug.factor_icl > 0 else None
         return Compared(dict(terms), seen.output.pixels, student(views.turned_image).pixels, old)
 
-    def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
+    def target_of(self, batch: Batch) -> Labels:
         """See Method; so below."""
+        return self.inner.target_of(batch)
+
+    def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
+        """See Method."""
         self.inner.grow(student, teacher, batches)
 
     def phases(self) -> Sequence[Phase]:

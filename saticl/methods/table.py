@@ -153,4 +153,25 @@ METHODS: tuple[MethodSpec, ...] = (
         reads=frozenset({"kd.decoder_factor", "barm"}),
         ignores=frozenset({"ce", "class_weights", "model.init_balanced"}),
     ),
+    MethodSpec(
+        "ssul",
+        "the network stays as step 0 left it; a class for what is not known yet, from which new classes start",
+        "Cha et al., NeurIPS 2021, arXiv:2106.11562",
+        "saticl.methods.ssul:SSUL",
+        reads=frozenset({"ssul"}),
+        ignores=frozenset({"ce", "class_weights"}),
+    ),
+    MethodSpec(
+        "dft",
+        "the network and the old classifier stay as they are, new rows learn by plain cross entropy",
+        "Revisiting CSS with pre-trained vision models, 2025, arXiv:2508.04267",
+        "saticl.methods.dft:DFT",
+    ),
+    MethodSpec(
+        "segacil",
+        "the network stays as step 0 left it; its classifier is solved for in one pass, not trained",
+        "SegACIL, ACM MM 2025, arXiv:2412.10834",
+        "saticl.methods.segacil:SegACIL",
+        reads=frozenset({"segacil"}),
+    ),
 )

@@ -25,11 +25,16 @@ class Classifier(nn.Module):
         kernel: side of the heads' kernels. Odd: beyond the border pixels are 0. 2: heads make four pixels of one.
     """
 
+    further: nn.ModuleList
+    """Heads that a method adds beside the classes (`add_further`), such as one for pixels of no class: their scores
+    come last, and the method's `decode` takes them away."""
+
     def __init__(self, options: ModelOptions, width: int, head_sizes: Sequence[int], kernel: int = 1) -> None:
         super().__init__()
         self.balanced = options.init_balanced
         self.dropout = nn.Dropout2d(options.dropout) if options.dropout2d else nn.Dropout(options.dropout)
         self.heads = nn.ModuleList(_head(width, size, kernel) for size in head_sizes if size)
+        self.further = nn.ModuleList()
 
     @property
     def num_classes(self) -> int:
@@ -37,9 +42,9 @@ class Classifier(nn.Module):
         return sum(_conv(head).out_channels for head in self.heads)
 
     def forward(self, pixels: Feature) -> Logits:
-        """Pixels [B, width, h, w] to scores [B, K, h, w], or [B, K, 2h, 2w] with kernels of 2."""
+        """Pixels [B, width, h, w] to scores [B, K, h, w], or [B, K, 2h, 2w] with kernels of 2; then further ones."""
         pixels = self.dropout(pixels)
-        return torch.cat([head(pixels) for head in self.heads], dim=1)
+        return torch.cat([head(pixels) for head in (*self.heads, *self.further)], dim=1)
 
     def grow(self, num_new: int) -> None:
         """Append the head of a new step, on the device and in the precision of the others; none for 0 new classes.
@@ -51,12 +56,19 @@ class Classifier(nn.Module):
         """
         if num_new == 0:
             return
-        first = _conv(self.heads[0])
-        width, kernel, weight = first.in_channels, first.weight.shape[-1], first.weight
-        head = _head(width, num_new, kernel).to(weight.device, weight.dtype)
+        head = self._another(num_new)
         if self.balanced:
-            _share_background(first, head)
+            _share_background(_conv(self.heads[0]), head)
         self.heads.append(head)
+
+    def add_further(self, size: int) -> None:
+        """Append a head that scores no class, on the device and in the precision of the others."""
+        self.further.append(self._another(size))
+
+    def _another(self, size: int) -> nn.Conv2d:
+        first = _conv(self.heads[0])
+        weight = first.weight
+        return _head(first.in_channels, size, weight.shape[-1]).to(weight.device, weight.dtype)
 
 
 class Doubling(nn.Conv2d):

@@ -245,6 +245,7 @@ def test_a_teacher_gets_no_gradient_and_keeps_its_weights(spec: MethodSpec) -> N
 
 
 SAME_AT_FIRST = ("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "uft", "cil", "cbd", "hciss", "micro")
+SAME_AT_FIRST += ("dft", "segacil")
 
 
 @pytest.mark.parametrize("name", SAME_AT_FIRST)

@@ -89,6 +89,20 @@ def test_all_processes_begin_with_what_the_first_one_grew(tmp_path: Path) -> Non
     torch.testing.assert_close(second, first, rtol=0, atol=0)
 
 
+def test_heads_are_solved_for_from_the_sums_of_all_processes(tmp_path: Path) -> None:
+    found = []
+    for processes in (1, 2):
+        (tmp_path / str(processes)).mkdir()
+        result = launch(processes, "-m", "tests.processes", tmp_path / str(processes), "solved")
+        assert result.returncode == 0, result.stderr[-3000:]
+        folder = tmp_path / str(processes)
+        found += [load_file(folder / f"solved-{rank}.safetensors") for rank in range(processes)]
+
+    alone, first, second = found
+    torch.testing.assert_close(first, alone, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(second, first, rtol=0, atol=0)
+
+
 def test_all_processes_validate_the_first_ones_statistics(tmp_path: Path) -> None:
     result = launch(2, "-m", "tests.processes", tmp_path, "statistics")
     assert result.returncode == 0, result.stderr[-3000:]

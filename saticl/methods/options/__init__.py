@@ -1,6 +1,7 @@
 """Options of single methods: one section of the command line each, read by that method only. Free of torch."""
 
 from saticl.methods.options.anchors import AnchorOptions, EWCOptions, PIOptions, RWOptions
+from saticl.methods.options.frozen import SegACILOptions, SSULOptions
 from saticl.methods.options.sigmoid import BARMOptions, DKDOptions, STAROptions
 from saticl.methods.options.teaching import CILOptions, HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions
 
@@ -16,5 +17,7 @@ __all__ = [
     "PIOptions",
     "PLOPOptions",
     "RWOptions",
+    "SSULOptions",
     "STAROptions",
+    "SegACILOptions",
 ]

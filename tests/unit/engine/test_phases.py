@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from saticl.engine import fit
 from saticl.errors import InvalidOptions
-from saticl.methods.base import Method
+from saticl.methods.base import Method, Network
 from saticl.methods.phases import Phase
 from saticl.methods.rotation import Rotated
-from saticl.options import AugOptions
+from saticl.options import AugOptions, TrainerOptions
 from saticl.runs.journal import Epoch
+from saticl.types import Batch
 from tests.steps import ignore, make_method, make_step
 
 
@@ -47,16 +48,76 @@ def test_a_phase_leaves_nothing_on_the_device_for_the_next_one(
     assert alive == [0, 0]
 
 
+class Solved(Method):
+    """Trains nothing: its head is what the last batch says, and its body what `begin` has found."""
+
+    ended = False
+
+    def phases(self) -> Sequence[Phase]:
+        return ()
+
+    @torch.no_grad()
+    def begin(self, student: nn.Module, teacher: Network | None, batches: Iterable[Batch]) -> None:
+        student.body.decoder.bias.fill_(float(len(list(batches))))  # type: ignore[union-attr,operator]
+
+    def end(self, student: nn.Module) -> None:
+        self.ended = True
+
+    @torch.no_grad()
+    def consolidate(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            student.heads[0].bias.fill_(batch.image.mean())  # type: ignore[index,union-attr,operator]
+
+
 @pytest.mark.parametrize("aug", [None, AugOptions(factor=0.1)], ids=["alone", "rotated"])
-def test_a_method_without_phases_is_told_so(aug: AugOptions | None, tmp_path: Path) -> None:
-    class Nothing(Method):
-        def phases(self) -> Sequence[Phase]:
-            return ()
+def test_a_step_without_phases_is_solved_then_validated_once_and_recorded(
+    aug: AugOptions | None, tmp_path: Path
+) -> None:
+    inner = make_method(Solved)
+    step = make_step(tmp_path, inner if aug is None else Rotated(inner, aug))
+    validated, told = [], []
+    step.student.register_forward_pre_hook(lambda student, _: validated.append(student.heads[0].bias[0].item()))  # type: ignore[union-attr,index,operator]
 
-    inner = make_method(Nothing)
+    progress = fit.fit(step, told.append)
 
-    with pytest.raises(InvalidOptions, match="phases"):
-        fit.fit(make_step(tmp_path, inner if aug is None else Rotated(inner, aug)), ignore)
+    (record,) = step.journal.epochs()
+    assert [epoch.epoch for epoch in told] == [1]
+    assert (progress.epoch, progress.best_epoch, progress.iteration) == (1, 1, 3)
+    assert (record.epoch, record.loss, record.terms, record.costs.iterations) == (1, 0.0, {}, 3)
+    assert record.validation is not None
+    assert record.validation.best
+    assert record.costs.images_per_s == pytest.approx(6 / record.costs.seconds)
+    assert validated == [step.student.heads[0].bias[0].item()]  # type: ignore[union-attr,index,operator]
+    assert step.student.body.decoder.bias[0] == 3  # type: ignore[union-attr,index]
+    assert not inner.ended  # type: ignore[attr-defined]
+    assert not step.last.exists()
+
+
+def test_a_step_without_phases_that_was_interrupted_starts_anew(tmp_path: Path) -> None:
+    whole = make_step(tmp_path / "whole", make_method(Solved))
+    fit.fit(whole, ignore)
+
+    def kill(epoch: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit(make_step(tmp_path / "killed", make_method(Solved)), kill)
+    options = TrainerOptions(channels_last=False, max_epochs=2, resume=True)
+    rest = make_step(tmp_path / "killed", make_method(Solved), options=options)
+    fit.fit(rest, ignore)
+
+    torch.testing.assert_close(rest.student.state_dict(), whole.student.state_dict(), rtol=0, atol=0)
+    assert [epoch.epoch for epoch in rest.journal.epochs()] == [1]
+
+
+@pytest.mark.parametrize("aug", [None, AugOptions(factor=0.1)], ids=["alone", "rotated"])
+def test_a_method_whose_phases_are_gone_is_told_so(aug: AugOptions | None, tmp_path: Path) -> None:
+    fit.fit(make_step(tmp_path, make_method(Two)), ignore)
+    inner = make_method(Solved)
+    options = TrainerOptions(channels_last=False, max_epochs=2, resume=True)
+
+    with pytest.raises(InvalidOptions, match=r"names 0 phases, but phase 2 is to be trained"):
+        fit.fit(make_step(tmp_path, inner if aug is None else Rotated(inner, aug), options=options), ignore)
 
 
 @pytest.mark.parametrize("budget", [{"max_epochs": 0}, {"max_iterations": 0}])

@@ -197,3 +197,24 @@ def test_a_tresnet_answers_the_same_with_in_place_abn_and_its_twin() -> None:
 
     # Two orders of summation through thirty layers of batch statistics over few pixels.
     assert_close(ours(image).pixels, theirs(image).pixels, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("encoder", ["test_resnet", "erfnet"])
+def test_further_heads_score_behind_all_classes_and_are_none_of_them(encoder: str) -> None:
+    decoder = "erfnet" if encoder == "erfnet" else "unet"
+    segmenter = build((3,), encoder=encoder, decoder=decoder, dropout=0.0).eval()
+    image = torch.randn(1, 3, 64, 64)
+    before = segmenter(image).logits
+
+    segmenter.classifier.add_further(1)
+    segmenter.grow(2)
+
+    after = segmenter(image).logits
+    assert after.shape[1] == 6
+    assert segmenter.num_classes == 5
+    assert_close(after[:, :3], before)
+    (further,) = segmenter.classifier.further
+    assert type(further) is type(segmenter.heads[0])
+    nn.init.zeros_(further.weight)
+    nn.init.constant_(further.bias, 7.0)
+    assert_close(segmenter(image).logits[:, 5], torch.full((1, 64, 64), 7.0))
