@@ -11,6 +11,7 @@ from saticl.methods.options import (
     EWCOptions,
     HCISSOptions,
     LGKDOptions,
+    MBSOptions,
     MiCroOptions,
     PIOptions,
     PLOPOptions,
@@ -123,6 +124,7 @@ class TrainConfig(FrozenOptions):
     cil: CILOptions = CILOptions()
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
+    mbs: MBSOptions = MBSOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

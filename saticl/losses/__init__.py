@@ -19,11 +19,12 @@ from saticl.losses.distillation import (
     unbiased_distillation,
     unlabelled_distillation,
 )
-from saticl.losses.features import attended_mse, feature_mse, local_pod_distance
-from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean
+from saticl.losses.features import attended_mse, feature_mse, local_pod_distance, weighted_mse
+from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean, nearest_labels
 from saticl.losses.overlap import tanimoto, tversky
 from saticl.losses.pseudo_labels import normalised_entropy, old_labels
 from saticl.losses.relations import pixel_contrast, prototype_distillation, relation_distillation
+from saticl.losses.rows import row_overlap
 
 __all__ = [
     "attended_mse",
@@ -39,16 +40,19 @@ __all__ = [
     "label_guided_distillation",
     "local_pod_distance",
     "masked_mean",
+    "nearest_labels",
     "new_class_cross_entropy",
     "normalised_entropy",
     "old_labels",
     "pixel_contrast",
     "prototype_distillation",
     "relation_distillation",
+    "row_overlap",
     "sigmoid_distillation",
     "tanimoto",
     "tversky",
     "unbiased_cross_entropy",
     "unbiased_distillation",
     "unlabelled_distillation",
+    "weighted_mse",
 ]

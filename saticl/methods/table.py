@@ -127,4 +127,13 @@ METHODS: tuple[MethodSpec, ...] = (
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "micro"}),
     ),
+    MethodSpec(
+        "mbs",
+        "what may be an old class is not trained as background; features and scores stay, corrected by the labels; "
+        "new classes are turned away from all others",
+        "Park et al., ECCV 2024, arXiv:2407.11859",
+        "saticl.methods.mbs:MBS",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "mbs"}),
+    ),
 )

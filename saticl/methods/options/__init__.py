@@ -1,6 +1,7 @@
 """Options of single methods: one section of the command line each, read by that method only. Free of torch."""
 
 from saticl.methods.options.anchors import AnchorOptions, EWCOptions, PIOptions, RWOptions
+from saticl.methods.options.features import MBSOptions
 from saticl.methods.options.teaching import CILOptions, HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "EWCOptions",
     "HCISSOptions",
     "LGKDOptions",
+    "MBSOptions",
     "MiCroOptions",
     "PIOptions",
     "PLOPOptions",

@@ -13,8 +13,11 @@ from tests.strategies import IGNORE, StepCase, step_cases
 
 Loss = Callable[[StepCase], Tensor]
 
-FEATURES = ("attended_mse", "feature_mse", "local_pod", "pixel_contrast", "prototype_", "relation_")
-"""Losses of features, not of scores."""
+FEATURES = (
+    *("attended_mse", "class_repulsion", "feature_", "local_pod", "pixel_contrast", "prototype_", "relation_"),
+    *("row_overlap", "weighted_mse"),
+)
+"""Losses of features and weights, not of scores."""
 
 
 def positions(features: Tensor) -> Tensor:
@@ -57,6 +60,10 @@ SOFT: dict[str, Loss] = {
         positions(case.logits), positions(case.logits.detach().flip(1) + 1), case.target.flatten(), 6
     ),
     "feature_mse": lambda case: losses.feature_mse(case.logits, case.logits.detach().square()),
+    "weighted_mse": lambda case: losses.weighted_mse(
+        case.logits, case.logits.detach().square(), (case.target != IGNORE).to(case.logits.dtype)
+    ),
+    "row_overlap": lambda case: losses.row_overlap(positions(case.logits), 1),
     "local_pod_distance": lambda case: losses.local_pod_distance(case.logits.detach() + 1, case.logits),
 }
 
@@ -189,6 +196,7 @@ def test_double_precision_stays_double(name: str, case: StepCase) -> None:
 
 
 def test_every_exported_loss_is_tested_here() -> None:
-    helpers = {"fold_new", "fold_old", "fold_target", "masked_mean", "normalised_entropy", "old_labels"}
+    helpers = {"fold_new", "fold_old", "fold_target", "masked_mean", "nearest_labels"}
+    helpers |= {"normalised_entropy", "old_labels"}
 
     assert set(losses.__all__) - helpers == {name for name in losses.__all__ if name in ALL}
