@@ -15,7 +15,9 @@ from saticl.methods.options import (
     MiCroOptions,
     PIOptions,
     PLOPOptions,
+    ReminderOptions,
     RWOptions,
+    SDROptions,
 )
 from saticl.options import (
     AugOptions,
@@ -125,6 +127,8 @@ class TrainConfig(FrozenOptions):
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
     mbs: MBSOptions = MBSOptions()
+    reminder: ReminderOptions = ReminderOptions()
+    sdr: SDROptions = SDROptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

@@ -22,6 +22,17 @@ from saticl.losses.distillation import (
 from saticl.losses.features import attended_mse, feature_mse, local_pod_distance, weighted_mse
 from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean, nearest_labels
 from saticl.losses.overlap import tanimoto, tversky
+from saticl.losses.prototypes import (
+    class_counts,
+    class_means,
+    class_repulsion,
+    class_similarity,
+    class_sums,
+    feature_sparsity,
+    prototype_attraction,
+    prototype_matching,
+    similarity_distillation,
+)
 from saticl.losses.pseudo_labels import normalised_entropy, old_labels
 from saticl.losses.relations import pixel_contrast, prototype_distillation, relation_distillation
 from saticl.losses.rows import row_overlap
@@ -29,9 +40,15 @@ from saticl.losses.rows import row_overlap
 __all__ = [
     "attended_mse",
     "class_balanced_cross_entropy",
+    "class_counts",
+    "class_means",
+    "class_repulsion",
+    "class_similarity",
+    "class_sums",
     "cross_entropy",
     "distillation",
     "feature_mse",
+    "feature_sparsity",
     "focal",
     "fold_new",
     "fold_old",
@@ -45,10 +62,13 @@ __all__ = [
     "normalised_entropy",
     "old_labels",
     "pixel_contrast",
+    "prototype_attraction",
     "prototype_distillation",
+    "prototype_matching",
     "relation_distillation",
     "row_overlap",
     "sigmoid_distillation",
+    "similarity_distillation",
     "tanimoto",
     "tversky",
     "unbiased_cross_entropy",

@@ -136,4 +136,21 @@ METHODS: tuple[MethodSpec, ...] = (
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "mbs"}),
     ),
+    MethodSpec(
+        "reminder",
+        "PLOP, and pixels of a new class keep the scores of old classes that look like it",
+        "Phan et al., CVPR 2022, pp. 16866-16875",
+        "saticl.methods.reminder:REMINDER",
+        published="saticl.methods.reminder:PublishedREMINDER",
+        defaults={"kd.decoder_factor": 0.5, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "reminder"}),
+    ),
+    MethodSpec(
+        "sdr",
+        "MiB, and features of a class lie close together, far from other classes, and where they were before",
+        "Michieli and Zanuttigh, CVPR 2021, arXiv:2103.06342",
+        "saticl.methods.sdr:SDR",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "sdr"}),
+    ),
 )

@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from saticl.options import FrozenOptions, NotNegative, Share
+from saticl.methods.options.teaching import PLOPOptions
+from saticl.options import FrozenOptions, NotNegative, Positive, Share
 
 
 class MBSOptions(FrozenOptions):
@@ -18,4 +19,34 @@ class MBSOptions(FrozenOptions):
     )
     orthogonality_factor: NotNegative = Field(
         1.0, description="how strongly the weights of new classes are turned away from those of all other classes"
+    )
+
+
+class ReminderOptions(PLOPOptions):
+    """REMINDER: PLOP, and new pixels keep scores of old classes alike. Has its own copies of PLOP's options."""
+
+    temperature: Positive = Field(
+        3.0, description="divides the scores of both models before the softmax (published: 3)"
+    )
+    threshold: NotNegative = Field(
+        1.0,
+        description="similarity from which an old class counts, as a multiple of the mean similarity of old classes "
+        "(published: ADE 1)",
+    )
+
+
+class SDROptions(FrozenOptions):
+    """SDR: features of a class lie close together and far from other classes. Prototypes, attraction, repulsion."""
+
+    matching_factor: NotNegative = Field(
+        0.01, description="how strongly the mean features of old classes stay at their prototypes (published: 0.01)"
+    )
+    clustering_factor: NotNegative = Field(
+        0.001,
+        description="how strongly features are drawn to the prototype of their class, and classes apart "
+        "(published: 0.001)",
+    )
+    sparsity_factor: NotNegative = Field(
+        0.001,
+        description="how strongly features are kept to few channels (published: 0.001, or 0.0001)",
     )

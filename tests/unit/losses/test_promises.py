@@ -25,6 +25,19 @@ def positions(features: Tensor) -> Tensor:
     return features.movedim(1, -1).flatten(0, -2)
 
 
+def prototypes(case: StepCase) -> Tensor:
+    """Six, as wide as a pixel has scores."""
+    width = case.logits.shape[1]
+    return torch.arange(6 * width, dtype=case.logits.dtype).sin().view(6, width)
+
+
+def similarity(case: StepCase) -> Tensor:
+    """Of the new classes to the old ones."""
+    num_old, num_new = case.num_old, case.logits.shape[1] - case.num_old
+    eighths = torch.arange(1, 1 + num_new * num_old, dtype=case.logits.dtype) / 8
+    return eighths.view(num_new, num_old)
+
+
 LABELLED: dict[str, Loss] = {
     "cross_entropy": lambda case: losses.cross_entropy(case.logits, case.target),
     "class_balanced_cross_entropy": lambda case: losses.class_balanced_cross_entropy(case.logits, case.target),
@@ -42,6 +55,13 @@ LABELLED: dict[str, Loss] = {
     "label_guided_distillation": lambda case: losses.label_guided_distillation(
         case.logits, case.old_logits, case.target, 5.0, 0.5
     ),
+    "similarity_distillation": lambda case: losses.similarity_distillation(
+        case.logits, case.old_logits, case.target, similarity(case)
+    ),
+    "prototype_matching": lambda case: losses.prototype_matching(case.logits, case.target, prototypes(case)),
+    "prototype_attraction": lambda case: losses.prototype_attraction(case.logits, case.target, prototypes(case)),
+    "class_repulsion": lambda case: losses.class_repulsion(case.logits, case.target, 6),
+    "feature_sparsity": lambda case: losses.feature_sparsity(case.logits, case.target, 6),
     "new_class_cross_entropy": lambda case: losses.new_class_cross_entropy(case.logits, case.target, case.num_old),
 }
 
@@ -197,6 +217,6 @@ def test_double_precision_stays_double(name: str, case: StepCase) -> None:
 
 def test_every_exported_loss_is_tested_here() -> None:
     helpers = {"fold_new", "fold_old", "fold_target", "masked_mean", "nearest_labels"}
-    helpers |= {"normalised_entropy", "old_labels"}
+    helpers |= {"normalised_entropy", "old_labels", "class_counts", "class_means", "class_sums", "class_similarity"}
 
     assert set(losses.__all__) - helpers == {name for name in losses.__all__ if name in ALL}
