@@ -50,6 +50,7 @@ class REMINDER(PLOP):
 
     options: ReminderOptions
     name = "reminder"
+    needs_own_base = True
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: ReminderOptions) -> None:
         super().__init__(task, criterion, kd, options)

@@ -58,6 +58,7 @@ class SDR(Method):
     """MiB, its distillation weighted by `kd.decoder_factor`, and four losses on features and means of classes."""
 
     options: SDROptions
+    needs_own_base = True
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: SDROptions) -> None:
         super().__init__(task, criterion, kd, options)

@@ -245,6 +245,16 @@ def test_a_teacher_gets_no_gradient_and_keeps_its_weights(spec: MethodSpec) -> N
     torch.testing.assert_close(teacher.state_dict(), before, rtol=0, atol=0)
 
 
+@every_method
+def test_a_method_that_needs_its_own_first_step_says_so(spec: MethodSpec) -> None:
+    method = build(spec)
+    if method.needs_own_base:
+        with pytest.raises(InvalidCheckpoint, match=f"left no state for {spec.name}.* --method {spec.name}"):
+            method.import_state({})
+    else:
+        method.import_state({})
+
+
 SAME_AT_FIRST = (
     *("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "uft", "cil", "cbd", "hciss", "micro"),
     *("mbs", "reminder"),
