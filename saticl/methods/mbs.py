@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saticl.labels import BACKGROUND, IGNORE
+from saticl.labels import BACKGROUND
 from saticl.losses import label_guided_distillation, nearest_labels, old_labels, row_overlap, weighted_mse
 from saticl.methods.base import Method
 from saticl.methods.options import MBSOptions
@@ -76,4 +76,4 @@ class MBS(Method):
         labels = self.labels(old.coarse, nearest_labels(target, old.coarse.shape[-2:]))
         background = old.coarse.float().softmax(1)[:, BACKGROUND]
         weight = torch.where(labels == BACKGROUND, background, 1.0)
-        return weight.where((labels < self.task.num_old) & (labels != IGNORE), 0)
+        return weight.where(labels < self.task.num_old, 0)

@@ -44,6 +44,12 @@ def test_background_is_labelled_ignored_or_kept() -> None:
     ]
 
 
+def test_on_the_border_background_stays_and_a_class_is_sure_enough() -> None:
+    old_logits = torch.tensor([[0.0, 0.0, -1000.0], [-1000.0, 0.0, 0.0]]).T[None, :, None]
+
+    assert build(confidence=0.5).labels(old_logits, torch.zeros(1, 1, 2, dtype=torch.long)).tolist() == [[[0, 1]]]
+
+
 def test_labels_of_this_step_stay_whatever_the_teacher_says() -> None:
     target = torch.tensor([[[3, 4, IGNORE, 2, 1]]])
 
