@@ -12,7 +12,6 @@ from saticl.config import CompareConfig, TrainConfig
 from saticl.config.compare import Variant
 from saticl.errors import InvalidOptions
 from saticl.methods import load
-from saticl.methods.anchored import Anchored
 from saticl.runs.folder import step_folder
 from saticl.runs.joint import find_joint_of
 from saticl.runs.trained import CONFIG_FILE
@@ -194,11 +193,11 @@ def _require_sharable(first: Variant, run: Run) -> None:
         raise InvalidOptions(f"--share-base shares step 0, but the task {run.task} has no other step: leave it out.")
     if _needs_own_base(first):
         raise InvalidOptions(
-            f"--share-base starts all runs from step 0 of {first.name}, which leaves more than its weights: name a "
-            "method first that is not ewc, pi or rw."
+            f"--share-base starts all runs from step 0 of {first.name}, which leaves more than its weights: name "
+            "another method first, such as mib."
         )
 
 
 def _needs_own_base(variant: Variant) -> bool:
     """Whether the method needs what its own step 0 leaves beside the weights."""
-    return issubclass(load(variant.options.method), Anchored)
+    return load(variant.options.method).needs_own_base

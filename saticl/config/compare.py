@@ -54,7 +54,7 @@ class CompareConfig(FrozenOptions):
     share_base: bool = Field(
         False,
         description="train step 0 once per seed and task, with the first method; all others continue from there, "
-        "but those that need what only their own step 0 leaves (ewc, pi, rw)",
+        "but those that need what only their own step 0 leaves (ewc, pi, rw, reminder, sdr)",
     )
     split: Literal["test", "val"] = Field("test", description="tiles to score")
     unseen: Literal["background", "ignore"] = Field(

@@ -13,10 +13,13 @@ from saticl.methods.options import (
     EWCOptions,
     HCISSOptions,
     LGKDOptions,
+    MBSOptions,
     MiCroOptions,
     PIOptions,
     PLOPOptions,
+    ReminderOptions,
     RWOptions,
+    SDROptions,
     SegACILOptions,
     SSULOptions,
     STAROptions,
@@ -133,6 +136,9 @@ class TrainConfig(FrozenOptions):
     barm: BARMOptions = BARMOptions()
     ssul: SSULOptions = SSULOptions()
     segacil: SegACILOptions = SegACILOptions()
+    mbs: MBSOptions = MBSOptions()
+    reminder: ReminderOptions = ReminderOptions()
+    sdr: SDROptions = SDROptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

@@ -19,9 +19,20 @@ from saticl.losses.distillation import (
     unbiased_distillation,
     unlabelled_distillation,
 )
-from saticl.losses.features import attended_mse, feature_mse, local_pod_distance
-from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean
+from saticl.losses.features import attended_mse, feature_mse, local_pod_distance, weighted_mse
+from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean, nearest_labels
 from saticl.losses.overlap import tanimoto, tversky
+from saticl.losses.prototypes import (
+    class_counts,
+    class_means,
+    class_repulsion,
+    class_similarity,
+    class_sums,
+    feature_sparsity,
+    prototype_attraction,
+    prototype_matching,
+    similarity_distillation,
+)
 from saticl.losses.pseudo_labels import normalised_entropy, old_labels
 from saticl.losses.relations import (
     centre_repulsion,
@@ -29,6 +40,7 @@ from saticl.losses.relations import (
     prototype_distillation,
     relation_distillation,
 )
+from saticl.losses.rows import row_overlap
 from saticl.losses.sigmoid import absence, class_bce, presence_margin, weighted_absence
 
 __all__ = [
@@ -37,9 +49,15 @@ __all__ = [
     "centre_repulsion",
     "class_balanced_cross_entropy",
     "class_bce",
+    "class_counts",
+    "class_means",
+    "class_repulsion",
+    "class_similarity",
+    "class_sums",
     "cross_entropy",
     "distillation",
     "feature_mse",
+    "feature_sparsity",
     "focal",
     "fold_new",
     "fold_old",
@@ -48,18 +66,24 @@ __all__ = [
     "label_guided_distillation",
     "local_pod_distance",
     "masked_mean",
+    "nearest_labels",
     "new_class_cross_entropy",
     "normalised_entropy",
     "old_labels",
     "pixel_contrast",
     "presence_margin",
+    "prototype_attraction",
     "prototype_distillation",
+    "prototype_matching",
     "relation_distillation",
+    "row_overlap",
     "sigmoid_distillation",
+    "similarity_distillation",
     "tanimoto",
     "tversky",
     "unbiased_cross_entropy",
     "unbiased_distillation",
     "unlabelled_distillation",
     "weighted_absence",
+    "weighted_mse",
 ]

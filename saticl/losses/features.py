@@ -43,6 +43,20 @@ def attended_mse(a: Feature, b: Feature, attention: Tensor) -> Scalar:
 
 
 @full_precision
+def weighted_mse(a: Feature, b: Feature, weight: Tensor) -> Scalar:
+    """Squared difference times `weight`, averaged over channels, then over the places whose weight is above 0.
+
+    Unlike in `attended_mse`, small weights make the result small. Park et al., ECCV 2024, arXiv:2407.11859.
+
+    Args:
+        a: [B, D, h, w].
+        b: [B, D, h, w].
+        weight: [B, h, w], at least 0.
+    """
+    return masked_mean(weight * (a - b).square().mean(1), weight > 0)
+
+
+@full_precision
 def local_pod_distance(old: Feature, new: Feature, scales: Sequence[int] = (1, 2, 4)) -> Scalar:
     """PLOP's Local POD: distance of squared activations averaged along strips of a pyramid of regions.
 

@@ -7,7 +7,10 @@ folded scores and folded labels: background and old classes as one class, then t
     num_old   outputs of the previous model, background included; 1 folds nothing
 """
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from saticl.labels import BACKGROUND, IGNORE
@@ -57,6 +60,11 @@ def fold_target(target: Labels, num_old: int) -> Labels:
         return target
     folded = (target - (num_old - 1)).clamp_(min=BACKGROUND)
     return folded.masked_fill_(target == IGNORE, IGNORE)
+
+
+def nearest_labels(target: Labels, size: Sequence[int]) -> Labels:
+    """Labels at the positions of a smaller map, each that of the nearest pixel: [B, H, W] -> [B, h, w]."""
+    return F.interpolate(target[:, None].float(), tuple(size), mode="nearest")[:, 0].long()
 
 
 def fold_weight(weight: Tensor | None, num_old: int) -> Tensor | None:

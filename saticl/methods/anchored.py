@@ -31,6 +31,7 @@ class Anchored(Method):
     """Cross entropy, and a quadratic penalty that subclasses weigh by their idea of importance."""
 
     asks_teacher = False
+    needs_own_base = True
     name: ClassVar[str]
     """Of the method, in the keys of its state."""
     kept: ClassVar[tuple[str, ...]]

@@ -69,6 +69,8 @@ class Method(nn.Module):
     maps: ClassVar[tuple[str, ...]] = ()
     """Further maps of every training tile that `terms` reads from the batch, such as saliency: files
     `maps/<name>/<tile id>.tif` of one band in the prepared folder."""
+    needs_own_base: ClassVar[bool] = False
+    """Whether a step can only follow steps of the same method, because it needs what `export_state` of these gave."""
     defaults: ClassVar[Mapping[str, object]] = {}
     """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`), beside
     those of the method that it extends."""

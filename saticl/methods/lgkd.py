@@ -14,9 +14,7 @@ Deviation: as in `plop.py`, whose options stand under `lgkd` here. Deviation: 0 
 NaN).
 """
 
-import torch.nn.functional as F
-
-from saticl.losses import label_guided_distillation
+from saticl.losses import label_guided_distillation, nearest_labels
 from saticl.methods.options import LGKDOptions
 from saticl.methods.plop import PLOP, PublishedPLOP
 from saticl.types import Labels, Output, Terms
@@ -30,7 +28,7 @@ class LGKD(PLOP):
 
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:
         """L_pod and L_lgkd."""
-        small = F.interpolate(target[:, None].float(), new.coarse.shape[-2:], mode="nearest")[:, 0].long()
+        small = nearest_labels(target, new.coarse.shape[-2:])
         loss = label_guided_distillation(new.coarse, old.coarse, small, self.options.previous, self.options.novel)
         return {**super().distillation(new, old, target), "kd": self.kd.decoder_factor * loss}
 

@@ -27,6 +27,7 @@ import torch.nn.functional as F
 
 from saticl.labels import BACKGROUND
 from saticl.losses import (
+    nearest_labels,
     old_labels,
     pixel_contrast,
     prototype_distillation,
@@ -66,7 +67,7 @@ class MiCro(Method):
     def labels(self, old: Output, target: Labels) -> Labels:
         """Labels of the averaged positions [B, h, w], old classes among them; the teacher adds none if none is new."""
         scores = averaged(old.coarse, self.options.side)
-        nearest = F.interpolate(target[:, None].float(), scores.shape[-2:], mode="nearest")[:, 0].long()
+        nearest = nearest_labels(target, scores.shape[-2:])
         if not self.task.new:
             return nearest
         probability, said = scores.softmax(1).max(1)

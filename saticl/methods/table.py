@@ -174,4 +174,30 @@ METHODS: tuple[MethodSpec, ...] = (
         "saticl.methods.segacil:SegACIL",
         reads=frozenset({"segacil"}),
     ),
+    MethodSpec(
+        "mbs",
+        "what may be an old class is not trained as background; features and scores stay, corrected by the labels; "
+        "new classes are turned away from all others",
+        "Park et al., ECCV 2024, arXiv:2407.11859",
+        "saticl.methods.mbs:MBS",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "mbs"}),
+    ),
+    MethodSpec(
+        "reminder",
+        "PLOP, and pixels of a new class keep the scores of old classes that look like it",
+        "Phan et al., CVPR 2022, pp. 16866-16875",
+        "saticl.methods.reminder:REMINDER",
+        published="saticl.methods.reminder:PublishedREMINDER",
+        defaults={"kd.decoder_factor": 0.5, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "reminder"}),
+    ),
+    MethodSpec(
+        "sdr",
+        "MiB, and features of a class lie close together, far from other classes, and where they were before",
+        "Michieli and Zanuttigh, CVPR 2021, arXiv:2103.06342",
+        "saticl.methods.sdr:SDR",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "sdr"}),
+    ),
 )

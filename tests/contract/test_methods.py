@@ -193,6 +193,7 @@ def test_an_interrupted_step_continues_as_if_it_had_not_been(spec: MethodSpec, s
 
     resumed, copy = prepared(spec, task), deepcopy(student)
     resumed.grow(*networks(type(method), task), [batch])
+    resumed.load_state_dict(method.state_dict())
     resumed.resume_state({name: tensor.clone() for name, tensor in method.running_state().items()})
 
     for _ in range(3):
@@ -244,8 +245,20 @@ def test_a_teacher_gets_no_gradient_and_keeps_its_weights(spec: MethodSpec) -> N
     torch.testing.assert_close(teacher.state_dict(), before, rtol=0, atol=0)
 
 
-SAME_AT_FIRST = ("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "uft", "cil", "cbd", "hciss", "micro")
-SAME_AT_FIRST += ("dft", "segacil")
+@every_method
+def test_a_method_that_needs_its_own_first_step_says_so(spec: MethodSpec) -> None:
+    method = build(spec)
+    if method.needs_own_base:
+        with pytest.raises(InvalidCheckpoint, match=f"left no state for {spec.name}.* --method {spec.name}"):
+            method.import_state({})
+    else:
+        method.import_state({})
+
+
+SAME_AT_FIRST = (
+    *("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "uft", "cil", "cbd", "hciss", "micro"),
+    *("mbs", "reminder", "dft", "segacil"),
+)
 
 
 @pytest.mark.parametrize("name", SAME_AT_FIRST)
@@ -309,6 +322,7 @@ def test_where_no_class_is_new_every_label_counts_as_it_is(spec: MethodSpec) -> 
     batch = batch_of(all_labels())
     student, teacher = grown(method, batch)
     method.begin(student, teacher, [batch])
+    grown(first, batch)
 
     later = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))
     alone = first.terms(batch, student, None, torch.Generator().manual_seed(3))

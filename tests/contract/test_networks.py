@@ -20,7 +20,7 @@ from saticl.tasks import Protocol, Task
 from saticl.types import Batch
 
 TASK = Task(("a", "b", "c"), Protocol("toy", (("a", "b"), ("c",))), 1)
-METHODS = ("mib", "plop", "lgkd", "ilt", "hciss", "micro")
+METHODS = ("mib", "plop", "lgkd", "ilt", "hciss", "micro", "mbs", "reminder", "sdr")
 """Those that compare stages, pixels or coarse scores."""
 SPECIAL = ("deeplabv3", "erfnet")
 """Decoders whose pixels are coarse, and whose scores are finer than pixels; the others are like `unet`."""
@@ -54,6 +54,7 @@ def test_methods_learn_with_every_decoder(decoder: str, name: str) -> None:
     with torch.no_grad():  # a student like its teacher has nothing to distil
         student.heads[-1].weight.add_(0.1)
     whole = method(name)
+    whole.grow(student, teacher, [batch()])
     whole.begin(student, teacher, [batch()])
 
     terms = whole.terms(batch(), student, teacher, torch.Generator().manual_seed(3))

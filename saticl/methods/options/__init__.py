@@ -1,6 +1,7 @@
 """Options of single methods: one section of the command line each, read by that method only. Free of torch."""
 
 from saticl.methods.options.anchors import AnchorOptions, EWCOptions, PIOptions, RWOptions
+from saticl.methods.options.features import MBSOptions, ReminderOptions, SDROptions
 from saticl.methods.options.frozen import SegACILOptions, SSULOptions
 from saticl.methods.options.sigmoid import BARMOptions, DKDOptions, STAROptions
 from saticl.methods.options.teaching import CILOptions, HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions
@@ -13,10 +14,13 @@ __all__ = [
     "EWCOptions",
     "HCISSOptions",
     "LGKDOptions",
+    "MBSOptions",
     "MiCroOptions",
     "PIOptions",
     "PLOPOptions",
     "RWOptions",
+    "ReminderOptions",
+    "SDROptions",
     "SSULOptions",
     "STAROptions",
     "SegACILOptions",

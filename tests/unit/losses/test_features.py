@@ -1,12 +1,14 @@
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from saticl.losses import feature_mse, local_pod_distance
+from saticl.losses import feature_mse, local_pod_distance, weighted_mse
 from saticl.transforms import Dihedral
 from tests.reference import losses as reference
+from tests.reference import prototypes
 from tests.strategies import feature_pairs
 
 
@@ -98,3 +100,14 @@ def test_local_pod_in_half_precision_survives_large_activations() -> None:
     old = torch.full((1, 1, 8, 8), 1000.0, dtype=torch.float16)  # its square exceeds float16
 
     assert local_pod_distance(old, old / 2).isfinite()
+
+
+@given(feature_pairs(), st.integers(0, 2**31))
+def test_weighted_features_are_averaged_over_the_places_that_count(pair: tuple[Tensor, Tensor], seed: int) -> None:
+    a, b = pair
+    weight = torch.rand(a[:, 0].shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    weight = (weight - 0.3).clamp(min=0)
+
+    assert weighted_mse(a, b, weight).item() == pytest.approx(prototypes.weighted_mse(a, b, weight), abs=1e-12)
+    assert_close(weighted_mse(a, b, weight / 2), weighted_mse(a, b, weight) / 2)
+    assert weighted_mse(a, b, torch.zeros_like(weight)).item() == 0

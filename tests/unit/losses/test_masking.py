@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from saticl.losses import fold_old, fold_target, masked_mean
+from saticl.losses import fold_old, fold_target, masked_mean, nearest_labels
 from saticl.losses.masking import fold_new
 from tests.strategies import IGNORE, StepCase, step_cases
 
@@ -70,3 +70,11 @@ def test_a_mask_without_batch_and_channels_counts_for_all_of_them() -> None:
     valid = torch.tensor([[True, False], [True, True]])
 
     assert_close(masked_mean(values, valid), values[:, :, valid].mean())
+
+
+def test_labels_of_a_smaller_map_are_those_of_single_pixels_never_mixed() -> None:
+    target = torch.tensor([[[0, 3, IGNORE, 1], [5, 5, 2, 2], [4, 0, 0, 7], [6, 6, 8, 8]]])
+
+    assert nearest_labels(target, (2, 2)).tolist() == [[[0, IGNORE], [4, 0]]]
+    assert nearest_labels(target.byte(), (4, 4)).tolist() == target.tolist()
+    assert nearest_labels(target, (8, 4))[:, ::2].tolist() == target.tolist()

@@ -13,8 +13,20 @@ from tests.strategies import IGNORE, StepCase, step_cases
 
 Loss = Callable[[StepCase], Tensor]
 
-FEATURES = ("attended_mse", "centre_", "feature_mse", "local_pod", "pixel_contrast", "prototype_", "relation_")
-"""Losses of features, not of scores."""
+FEATURES = (
+    *(
+        "attended_mse",
+        "centre_",
+        "class_repulsion",
+        "feature_",
+        "local_pod",
+        "pixel_contrast",
+        "prototype_",
+        "relation_",
+    ),
+    *("row_overlap", "weighted_mse"),
+)
+"""Losses of features and weights, not of scores."""
 
 SIGMOIDS = ("absence", "class_bce", "incremental_bce", "presence_margin", "sigmoid_", "weighted_absence")
 """Losses in which every class stands for itself."""
@@ -23,6 +35,19 @@ SIGMOIDS = ("absence", "class_bce", "incremental_bce", "presence_margin", "sigmo
 def positions(features: Tensor) -> Tensor:
     """[B, D, H, W] -> [B·H·W, D]."""
     return features.movedim(1, -1).flatten(0, -2)
+
+
+def prototypes(case: StepCase) -> Tensor:
+    """Six, as wide as a pixel has scores."""
+    width = case.logits.shape[1]
+    return torch.arange(6 * width, dtype=case.logits.dtype).sin().view(6, width)
+
+
+def similarity(case: StepCase) -> Tensor:
+    """Of the new classes to the old ones."""
+    num_old, num_new = case.num_old, case.logits.shape[1] - case.num_old
+    eighths = torch.arange(1, 1 + num_new * num_old, dtype=case.logits.dtype) / 8
+    return eighths.view(num_new, num_old)
 
 
 LABELLED: dict[str, Loss] = {
@@ -45,6 +70,13 @@ LABELLED: dict[str, Loss] = {
     "class_bce": lambda case: losses.class_bce(case.logits[:, 1:], case.target, range(1, case.logits.shape[1]), 4.0),
     "absence": lambda case: losses.absence(case.logits, case.target != IGNORE),
     "presence_margin": lambda case: losses.presence_margin(case.logits[:, 0], case.target != IGNORE),
+    "similarity_distillation": lambda case: losses.similarity_distillation(
+        case.logits, case.old_logits, case.target, similarity(case)
+    ),
+    "prototype_matching": lambda case: losses.prototype_matching(case.logits, case.target, prototypes(case)),
+    "prototype_attraction": lambda case: losses.prototype_attraction(case.logits, case.target, prototypes(case)),
+    "class_repulsion": lambda case: losses.class_repulsion(case.logits, case.target, 6),
+    "feature_sparsity": lambda case: losses.feature_sparsity(case.logits, case.target, 6),
     "new_class_cross_entropy": lambda case: losses.new_class_cross_entropy(case.logits, case.target, case.num_old),
 }
 
@@ -69,6 +101,10 @@ SOFT: dict[str, Loss] = {
         positions(case.logits), positions(case.logits.detach().flip(1) + 1), case.target.flatten(), 6
     ),
     "feature_mse": lambda case: losses.feature_mse(case.logits, case.logits.detach().square()),
+    "weighted_mse": lambda case: losses.weighted_mse(
+        case.logits, case.logits.detach().square(), (case.target != IGNORE).to(case.logits.dtype)
+    ),
+    "row_overlap": lambda case: losses.row_overlap(positions(case.logits), 1),
     "local_pod_distance": lambda case: losses.local_pod_distance(case.logits.detach() + 1, case.logits),
 }
 
@@ -199,6 +235,7 @@ def test_double_precision_stays_double(name: str, case: StepCase) -> None:
 
 
 def test_every_exported_loss_is_tested_here() -> None:
-    helpers = {"fold_new", "fold_old", "fold_target", "masked_mean", "normalised_entropy", "old_labels"}
+    helpers = {"fold_new", "fold_old", "fold_target", "masked_mean", "nearest_labels"}
+    helpers |= {"normalised_entropy", "old_labels", "class_counts", "class_means", "class_sums", "class_similarity"}
 
     assert set(losses.__all__) - helpers == {name for name in losses.__all__ if name in ALL}

@@ -35,7 +35,7 @@ def test_a_class_says_what_a_row_says() -> None:
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [("no.such:Class", "cannot be imported"), (f"{__name__}:MethodSpec", "is not a subclass of")],
+    [("no.such:Class", "cannot be imported"), ("saticl.methods:MethodSpec", "is not a subclass of")],
 )
 def test_what_is_no_method_is_refused(target: str, said: str) -> None:
     with pytest.raises(InvalidOptions, match=f"--method {target} {said}"):
