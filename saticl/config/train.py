@@ -9,6 +9,7 @@ from saticl.labels import Hidden, OldLabels, Unlabelled, Void
 from saticl.methods.options import (
     CILOptions,
     EWCOptions,
+    EWFOptions,
     HCISSOptions,
     LGKDOptions,
     MiCroOptions,
@@ -123,6 +124,7 @@ class TrainConfig(FrozenOptions):
     cil: CILOptions = CILOptions()
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
+    ewf: EWFOptions = EWFOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

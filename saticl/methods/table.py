@@ -127,4 +127,12 @@ METHODS: tuple[MethodSpec, ...] = (
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "micro"}),
     ),
+    MethodSpec(
+        "ewf",
+        "MiB, and when a step ends its weights are fused with those before it",
+        "Xiao et al., CVPR 2023",
+        "saticl.methods.ewf:EWF",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "ewf"}),
+    ),
 )

@@ -138,6 +138,11 @@ class ABN(nn.Module):
         return f"{self.weight.numel()}, activation={self.activation}[{self.activation_param}]"
 
 
+def is_activated(module: nn.Module) -> bool:
+    """Whether this is In-Place ABN, compiled or in plain torch, which scales by |weight| + eps."""
+    return hasattr(module, "running_mean") and hasattr(module, "activation_param")
+
+
 def _expanded(abn: ABN) -> nn.Sequential:
     norm = nn.BatchNorm2d(abn.weight.numel(), abn.eps, abn.momentum)
     norm.load_state_dict(abn.state_dict())
