@@ -13,6 +13,7 @@ from saticl.methods.options import (
     HCISSOptions,
     LGKDOptions,
     MiCroOptions,
+    NeSTOptions,
     PIOptions,
     PLOPOptions,
     RWOptions,
@@ -125,6 +126,7 @@ class TrainConfig(FrozenOptions):
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
     ewf: EWFOptions = EWFOptions()
+    nest: NeSTOptions = NeSTOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

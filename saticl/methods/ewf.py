@@ -35,7 +35,8 @@ class EWF(MiB):
     def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
         """Old heads stay as they are."""
         if self.fuses:
-            for head in student.get_submodule("classifier.heads")[:-1]:  # type: ignore[index]  # a ModuleList
+            *old, _ = student.get_submodule("classifier.heads").children()
+            for head in old:
                 head.requires_grad_(False)
 
     def consolidate(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:

@@ -135,4 +135,12 @@ METHODS: tuple[MethodSpec, ...] = (
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "ewf"}),
     ),
+    MethodSpec(
+        "nest",
+        "MiB, before which the classifier of new classes is tuned as a transform of the old one",
+        "Xie et al., ECCV 2024, arXiv:2407.14142",
+        "saticl.methods.nest:NeST",
+        defaults={"kd.decoder_factor": 1.0},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "nest"}),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from saticl.options import FrozenOptions, Share
+from saticl.options import Count, FrozenOptions, Share
 
 
 class EWFOptions(FrozenOptions):
@@ -15,4 +15,14 @@ class EWFOptions(FrozenOptions):
     )
     recount: bool = Field(
         True, description="count the statistics of batch norms anew after fusing; published: they are fused as well"
+    )
+
+
+class NeSTOptions(FrozenOptions):
+    """NeST: rows of new classes are tuned as transforms of old ones before the step. New classifier pre-tuning."""
+
+    epochs: Count = Field(
+        5,
+        description="passes over the training tiles in which the classifier of new classes alone is tuned "
+        "(published: VOC 5, ADE 15)",
     )
