@@ -16,6 +16,7 @@ from saticl.methods.options import (
     NeSTOptions,
     PIOptions,
     PLOPOptions,
+    RCILOptions,
     RWOptions,
 )
 from saticl.options import (
@@ -127,6 +128,7 @@ class TrainConfig(FrozenOptions):
     micro: MiCroOptions = MiCroOptions()
     ewf: EWFOptions = EWFOptions()
     nest: NeSTOptions = NeSTOptions()
+    rcil: RCILOptions = RCILOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

@@ -12,6 +12,7 @@ from saticl.losses.cross_entropy import (
     new_class_cross_entropy,
     unbiased_cross_entropy,
 )
+from saticl.losses.cubes import channel_distance, pooled_distance
 from saticl.losses.distillation import (
     distillation,
     label_guided_distillation,
@@ -27,6 +28,7 @@ from saticl.losses.relations import pixel_contrast, prototype_distillation, rela
 
 __all__ = [
     "attended_mse",
+    "channel_distance",
     "class_balanced_cross_entropy",
     "cross_entropy",
     "distillation",
@@ -43,6 +45,7 @@ __all__ = [
     "normalised_entropy",
     "old_labels",
     "pixel_contrast",
+    "pooled_distance",
     "prototype_distillation",
     "relation_distillation",
     "sigmoid_distillation",

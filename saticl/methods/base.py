@@ -17,6 +17,7 @@ background is none of them: the criterion merges nothing (`with_all_labels`), an
 
 The life of a step, in order; all but `terms` do nothing unless a method says otherwise:
 
+    require           whether the network suits; else nothing begins
     import_state      what the previous step left
     grow              before there is an optimiser: new rows, new modules, frozen parts
     phases            what is trained, by which optimiser, for how long
@@ -113,6 +114,14 @@ class Method(nn.Module):
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:
         """Terms that compare with the previous model on the same image."""
         return {}
+
+    @classmethod
+    def require(cls, student: nn.Module) -> None:
+        """Refuse a network that the method can do nothing with; asked of a plain one, before anything is written.
+
+        Raises:
+            InvalidOptions: in one sentence, with what to choose.
+        """
 
     @classmethod
     def rebuild(cls, student: nn.Module, task: Task) -> None:

@@ -1,15 +1,17 @@
-"""What is done to weights when a step ends: fused with those before it, and statistics of norms counted anew.
+"""What is done to weights when a step ends: fused with those before it, and statistics of norms counted.
 
 No method of its own; methods call it in `consolidate`.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from saticl.models.norm import is_activated
+from saticl.models.branches import line_of, restate
+from saticl.models.norm import has_statistics, is_activated
 from saticl.tasks import Task
 from saticl.types import Batch
 
@@ -65,6 +67,40 @@ def recount(student: nn.Module, batches: Iterable[Batch]) -> None:
     student.train(was_training)
 
 
-def has_statistics(module: nn.Module) -> bool:
-    """Whether this is a norm that keeps running statistics: torch's, timm's or In-Place ABN."""
-    return isinstance(getattr(module, "running_mean", None), Tensor) and hasattr(module, "momentum")
+@torch.no_grad()
+def measure(student: nn.Module, norms: Sequence[Any], batches: Iterable[Batch]) -> None:
+    """Give batch norms the statistics of what they see in evaluation, and weights with which they compute the same.
+
+    So they also compute nearly the same in training, where batches take the place of the statistics.
+    """
+    was_training = student.training
+    student.eval()
+    seen = [Moments(norm) for norm in norms]
+    for batch in batches:
+        student(batch.image)
+    for norm, moments in zip(norms, seen, strict=True):
+        moments.hook.remove()
+        if moments.batches:
+            restate(norm, *moments.mean_and_variance(), *line_of(norm))
+    student.train(was_training)
+
+
+class Moments:
+    """Of what a norm is given, channel by channel: batches are of one size, so their means are averaged."""
+
+    def __init__(self, norm: Any) -> None:
+        self.batches = 0
+        self._centre = norm.running_mean.clone()
+        self._first, self._second = torch.zeros_like(self._centre), torch.zeros_like(self._centre)
+        self.hook = norm.register_forward_pre_hook(self._add)
+
+    def _add(self, norm: nn.Module, given: tuple[Tensor, ...]) -> None:
+        away = given[0].float() - self._centre.view(-1, 1, 1)
+        self.batches += 1
+        self._first += away.mean((0, 2, 3))
+        self._second += away.square().mean((0, 2, 3))
+
+    def mean_and_variance(self) -> tuple[Tensor, Tensor]:
+        """[D] each."""
+        first, second = self._first / self.batches, self._second / self.batches
+        return self._centre + first, (second - first.square()).clamp(min=0)

@@ -143,4 +143,12 @@ METHODS: tuple[MethodSpec, ...] = (
         defaults={"kd.decoder_factor": 1.0},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "nest"}),
     ),
+    MethodSpec(
+        "rcil",
+        "MiB with two branches for every 3x3 convolution of a ResNet, of which one learns; features stay",
+        "Zhang et al., CVPR 2022, arXiv:2203.05402",
+        "saticl.methods.rcil:RCIL",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "rcil"}),
+    ),
 )

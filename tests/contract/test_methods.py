@@ -12,7 +12,7 @@ from torch import Tensor
 from saticl.config import TrainConfig
 from saticl.engine.checkpoint import load_tensors, save_tensors
 from saticl.engine.learner import Learner
-from saticl.errors import InvalidCheckpoint
+from saticl.errors import InvalidCheckpoint, InvalidOptions
 from saticl.labels import IGNORE
 from saticl.methods import METHODS, MethodSpec, find, load
 from saticl.methods.base import Method
@@ -58,8 +58,9 @@ def prepared(spec: MethodSpec, task: Task = TASK) -> Method:
 
 
 def iterate(method: Method, student: ToySegmenter, teacher: Teacher | None, batch: Batch) -> list[float]:
-    """One update by plain gradient descent; the values of all terms."""
+    """One update by plain gradient descent; the values of all terms. What is random is seeded, as by the engine."""
     student.zero_grad()
+    torch.manual_seed(3)
     terms = method.terms(batch, student, teacher, torch.Generator().manual_seed(3))
     torch.stack(list(terms.values())).sum().backward()
     terms |= method.after_backward(student)
@@ -74,9 +75,9 @@ def networks(kind: type[Method], task: Task = TASK) -> tuple[ToySegmenter, Teach
     """A student as it is before `grow`, and its teacher, which differs from it everywhere."""
     torch.manual_seed(0)
     if task.step == 0:
-        return ToySegmenter(task.head_sizes), None
+        return suitable(kind, task.head_sizes), None
     before = task.at(task.step - 1)
-    student = ToySegmenter(before.head_sizes)
+    student = suitable(kind, before.head_sizes)
     kind.rebuild(student, before)
     teacher = Teacher(student)  # type: ignore[arg-type]
     student.grow(task.num_new)
@@ -84,6 +85,16 @@ def networks(kind: type[Method], task: Task = TASK) -> tuple[ToySegmenter, Teach
         for parameter in student.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
     return student, teacher
+
+
+def suitable(kind: type[Method], head_sizes: tuple[int, ...]) -> ToySegmenter:
+    """The plain toy, or one with a residual block where the method refuses that."""
+    plain = ToySegmenter(head_sizes)
+    try:
+        kind.require(plain)
+    except InvalidOptions:
+        return ToySegmenter(head_sizes, residual=True)
+    return plain
 
 
 def grown(method: Method, batch: Batch) -> tuple[ToySegmenter, Teacher | None]:

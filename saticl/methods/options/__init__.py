@@ -1,7 +1,7 @@
 """Options of single methods: one section of the command line each, read by that method only. Free of torch."""
 
 from saticl.methods.options.anchors import AnchorOptions, EWCOptions, PIOptions, RWOptions
-from saticl.methods.options.fusing import EWFOptions, NeSTOptions
+from saticl.methods.options.fusing import EWFOptions, NeSTOptions, RCILOptions
 from saticl.methods.options.teaching import CILOptions, HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "NeSTOptions",
     "PIOptions",
     "PLOPOptions",
+    "RCILOptions",
     "RWOptions",
 ]

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from saticl.options import Count, FrozenOptions, Share
+from saticl.options import Count, FrozenOptions, NotNegative, Share
 
 
 class EWFOptions(FrozenOptions):
@@ -25,4 +25,17 @@ class NeSTOptions(FrozenOptions):
         5,
         description="passes over the training tiles in which the classifier of new classes alone is tuned "
         "(published: VOC 5, ADE 15)",
+    )
+
+
+class RCILOptions(FrozenOptions):
+    """RCIL: two branches learn and become one, and features stay. Representation compensation, pooled cubes."""
+
+    features_factor: NotNegative = Field(
+        0.01, description="how strongly feature maps stay as they were (published: VOC 0.01, ADE 0.000005)"
+    )
+    last_factor: NotNegative = Field(
+        0.0005,
+        description="how strongly class scores before they are enlarged, and channels of the decoder's map, stay as "
+        "they were (published: VOC 0.0005, ADE 0.0000005)",
     )
