@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from saticl.methods.fusing import fuse, recount, share_of_new
+from saticl.methods.fusing import fuse, measure, recount, share_of_new
 from saticl.models.norm import ABN
 from saticl.models.segmenter import Segmenter
 from saticl.options import ModelOptions
@@ -126,3 +126,33 @@ def test_norms_without_statistics_and_frozen_encoders_are_left_alone() -> None:
     assert moved
     assert all(name.startswith("body.decoder.") for name in moved)
     assert all("running_" in name or "tracked" in name for name in moved)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_measured_norm_has_the_statistics_of_its_input_and_computes_the_same(training: bool) -> None:
+    (network, _), seen = pair(), batches()
+    network.train(training)
+    evaluated = copy.deepcopy(network).eval()
+    with torch.no_grad():
+        before = evaluated(seen[0].image)
+        inputs = torch.cat([evaluated.norm(evaluated.conv(batch.image)) for batch in seen])
+    others = {name: tensor.clone() for name, tensor in network.state_dict().items() if "second" not in name}
+
+    measure(network, [network.second], seen)
+
+    assert network.training == training
+    assert_close(network.second.running_mean, inputs.mean((0, 2, 3)))
+    assert_close(network.second.running_var, inputs.var((0, 2, 3), correction=0), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        assert_close(network.eval()(seen[0].image), before, rtol=1e-4, atol=1e-5)
+    assert_close({name: network.state_dict()[name] for name in others}, others, rtol=0, atol=0)
+
+
+def test_what_saw_nothing_is_not_measured_and_no_hook_stays() -> None:
+    network, _ = pair()
+    before = copy.deepcopy(network.state_dict())
+
+    measure(network, [network.norm], [])
+
+    assert_close(network.state_dict(), before, rtol=0, atol=0)
+    assert not network.norm._forward_pre_hooks
