@@ -25,7 +25,7 @@ They agree where all parts are alike."""
 
 COMPARED = [spec.name for spec in METHODS if spec.name not in {"micro", "rcil"}]
 """MiCro relates the images of a batch to each other, and with several processes a batch is that of one process. RCIL
-needs batch norm, whose statistics are those of a process's images, and draws random numbers in each, as dropout does."""
+needs batch norm, whose statistics are those of a process's images, and each process draws its own random numbers."""
 
 pytestmark = pytest.mark.slow
 

@@ -1,3 +1,4 @@
+import contextlib
 import copy
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from saticl.methods.mib import MiB
 from saticl.methods.nest import Generated, NeST, agreement, starting_masks
 from saticl.methods.options import NeSTOptions
 from saticl.models.teacher import Teacher
-from saticl.options import CEOptions, KDOptions
+from saticl.options import CEOptions, KDOptions, TrainerOptions
+from saticl.runs.journal import Epoch
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch
 from tests.steps import Batches, ignore, make_step
@@ -227,3 +229,24 @@ def test_the_first_phase_moves_rows_alone_and_the_second_starts_from_them(tmp_pa
         if name.endswith("weight")
     )
     assert whole.export_state() == {}
+
+
+@pytest.mark.parametrize("killed", [2, 3, 4])
+def test_a_step_that_is_killed_in_any_phase_ends_with_the_same_weights(tmp_path: Path, killed: int) -> None:
+    def kill(epoch: Epoch) -> None:
+        if epoch.epoch == killed:
+            raise KeyboardInterrupt
+
+    ends = []
+    for name in ("whole", "killed"):
+        options = TrainerOptions(channels_last=False, max_epochs=2, resume=True)
+        for report in (ignore,) if name == "whole" else (kill, ignore):
+            student, teacher = networks()
+            step = make_step(
+                tmp_path / name, method(), student=student, teacher=teacher, training=Batches(3, TASK), options=options
+            )
+            with pytest.raises(KeyboardInterrupt) if report is kill else contextlib.nullcontext():
+                fit.fit(step, report)
+        ends.append(student.state_dict())
+
+    assert_close(ends[1], ends[0], rtol=0, atol=0)

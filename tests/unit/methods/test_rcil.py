@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import math
 from pathlib import Path
@@ -17,7 +18,8 @@ from saticl.methods.rcil import RCIL
 from saticl.models.branches import branches_of
 from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
-from saticl.options import CEOptions, KDOptions, ModelOptions
+from saticl.options import CEOptions, KDOptions, ModelOptions, TrainerOptions
+from saticl.runs.journal import Epoch
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch, Output
 from tests.steps import Batches, ignore, make_step
@@ -170,3 +172,21 @@ def test_a_doubled_network_can_be_copied_with_its_frozen_parts() -> None:
 
     assert [p.requires_grad for p in again.parameters()] == [p.requires_grad for p in student.parameters()]
     assert isinstance(again.body.encoder[1].bn1, nn.Identity)
+
+
+def test_a_step_that_is_killed_ends_with_the_same_weights(tmp_path: Path) -> None:
+    def kill(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    ends = []
+    for name in ("whole", "killed"):
+        options = TrainerOptions(channels_last=False, max_epochs=2, resume=True)
+        for report in (ignore,) if name == "whole" else (kill, ignore):
+            student, teacher = networks()
+            parts = {"student": student, "teacher": teacher, "training": Batches(3, TASK), "options": options}
+            with pytest.raises(KeyboardInterrupt) if report is kill else contextlib.nullcontext():
+                fit.fit(make_step(tmp_path / name, method(), **parts), report)
+        ends.append(student.state_dict())
+
+    assert_close(ends[1], ends[0], rtol=0, atol=0)
