@@ -20,7 +20,7 @@ from saticl.tasks import Protocol, Task
 from saticl.types import Batch
 
 TASK = Task(("a", "b", "c"), Protocol("toy", (("a", "b"), ("c",))), 1)
-METHODS = ("mib", "plop", "lgkd", "ilt", "hciss", "micro")
+METHODS = ("mib", "plop", "lgkd", "ilt", "hciss", "micro", "rcil")
 """Those that compare stages, pixels or coarse scores."""
 SPECIAL = ("deeplabv3", "erfnet")
 """Decoders whose pixels are coarse, and whose scores are finer than pixels; the others are like `unet`."""

@@ -17,8 +17,9 @@ from saticl.methods.criterion import build_criterion
 from saticl.methods.mib import MiB
 from saticl.methods.nest import Generated, NeST, agreement, starting_masks
 from saticl.methods.options import NeSTOptions
+from saticl.models.segmenter import Segmenter
 from saticl.models.teacher import Teacher
-from saticl.options import CEOptions, KDOptions, TrainerOptions
+from saticl.options import CEOptions, KDOptions, ModelOptions, TrainerOptions
 from saticl.runs.journal import Epoch
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch
@@ -229,6 +230,33 @@ def test_the_first_phase_moves_rows_alone_and_the_second_starts_from_them(tmp_pa
         if name.endswith("weight")
     )
     assert whole.export_state() == {}
+
+
+@pytest.mark.parametrize("decoder", ["unet", "unet-smp", "erfnet"])
+def test_rows_of_all_kernels_are_tuned_and_written(decoder: str) -> None:
+    torch.manual_seed(0)
+    options = ModelOptions.model_validate({"encoder": "test_resnet", "decoder": decoder})
+    student = Segmenter(options, 3, TASK.head_sizes[:1], 32)
+    teacher, whole = Teacher(student), method()
+    student.grow(2)
+    batch = Batch(torch.randn(2, 3, 32, 32), torch.tensor([0, 3, 4])[torch.randint(3, (2, 32, 32))])
+
+    whole.grow(student, teacher, [batch])
+    new = student.eval()(batch.image)
+    terms = whole.supervision(new, teacher(batch.image).logits, batch.target)
+    terms["ce"].backward()
+
+    assert whole.generated is not None
+    assert student.body.kernel == {"unet": 1, "unet-smp": 3, "erfnet": 2}[decoder]
+    assert (whole.generated.masks.grad.flatten(2).abs().sum(2) > 0).any(1).all()  # type: ignore[union-attr]
+    rows, biases = whole.generated.settled()
+    assert_close(torch.cat([head.weight for head in student.heads]), rows)
+    assert_close(torch.cat([head.bias for head in student.heads]), biases)
+    with torch.no_grad():
+        plain, shifts = whole.generated.classifier()
+        student.heads[-1].weight.copy_(plain[3:])
+        student.heads[-1].bias.copy_(shifts[3:])
+        assert_close(terms["ce"], whole.criterion(student(batch.image).logits, batch.target, 3))
 
 
 @pytest.mark.parametrize("killed", [2, 3, 4])
