@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from saticl.labels import BACKGROUND
 from saticl.methods.base import Criterion
@@ -63,7 +63,7 @@ class NeST(MiB):
         self._write(student, self.generated)
 
     def _agreement(self, rows: Tensor, teacher: nn.Module, batches: Iterable[Batch]) -> Tensor:
-        """S of every new class [new, old, D, k, k]."""
+        """S of every new class [new, old, D, k, k], over the tiles of all processes."""
         new, (num_old, width) = range(self.task.num_old, self.task.num_seen), rows.shape[:2]
         above, below = (rows.new_zeros(len(new), num_old, width) for _ in range(2))
         counts = rows.new_zeros(len(new))
@@ -75,6 +75,9 @@ class NeST(MiB):
                 above[place] += agreement(old.coarse, old.pixels, shows)
                 below[place] += agreement(old.coarse, -old.pixels, shows)
                 counts[place] += shows.sum()
+        if distributed.is_available() and distributed.is_initialized():
+            for sums in (above, below, counts):
+                distributed.all_reduce(sums)
         return starting_masks(rows, above, below, counts)
 
     def phases(self) -> Sequence[Phase]:
