@@ -21,7 +21,7 @@ from saticl.engine import fit
 from saticl.engine.checkpoint import save_tensors
 from saticl.engine.device import leave_together
 from saticl.engine.episode import device_batches, train_epoch, validate
-from saticl.engine.learner import Learner
+from saticl.engine.learner import Learner, only_trained
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
 from saticl.methods import METHODS, MethodSpec, find
@@ -84,11 +84,13 @@ def train(spec: MethodSpec, method: Method, accelerator: Accelerator, kind: str,
     )
     fit.grow(step)
     step.method.begin(student, teacher, device_batches(step, epoch=0))
-    episode = fit.start(step, Phase(), Learner(student, step.method))
-    epoch = train_epoch(episode, Progress(), epoch=1)
+    phase, learner = (step.method.phases() or [Phase()])[-1], Learner(student, step.method)
+    torch.manual_seed(0)  # what a process draws for itself, such as dropout, is alike here
+    with only_trained(learner, phase):
+        epoch = train_epoch(fit.start(step, phase, learner), Progress(), epoch=1)
     if accelerator.is_main_process:
         (folder / f"{spec.name}.json").write_text(json.dumps({**epoch.terms, "loss": epoch.loss}))
-        save_tensors(folder / f"{spec.name}.safetensors", student.state_dict())
+        save_tensors(folder / f"{spec.name}.safetensors", dict(student.named_parameters()))
 
 
 def validate_statistics(accelerator: Accelerator, folder: Path) -> None:

@@ -35,15 +35,19 @@ def build_networks(plan: Plan) -> tuple[Segmenter, Teacher | None]:
 
     Raises:
         InvalidCheckpoint: the previous step cannot be used; see `previous_info`. Or it has modules of another method.
+        InvalidOptions: the method can do nothing with the network.
     """
     options, task = plan.config.model, plan.task
     if task.step == 0:
-        return Segmenter(options, len(plan.bands), task.head_sizes, plan.image_size), None
+        first = Segmenter(options, len(plan.bands), task.head_sizes, plan.image_size)
+        load(plan.config.method).require(first)
+        return first, None
     previous, before = checkpoint.load_model(plan.previous / MODEL_FILE)
     start = options.model_copy(update={"pretrained": False, "weights": None})
     student = Segmenter(start, len(plan.bands), task.at(task.step - 1).head_sizes, before.image_size)
+    load(plan.config.method).require(student)
     added = previous.state_dict().keys() - student.state_dict().keys()
-    checkpoint.require_own_modules(before, added, plan.config.method, plan.previous)
+    checkpoint.require_continuable(before, added, plan.config.method, plan.previous)
     load(before.method).rebuild(student, task.at(task.step - 1))
     student.load_state_dict(previous.state_dict())
     student.grow(task.num_new)

@@ -11,12 +11,15 @@ from saticl.methods.options import (
     CILOptions,
     DKDOptions,
     EWCOptions,
+    EWFOptions,
     HCISSOptions,
     LGKDOptions,
     MBSOptions,
     MiCroOptions,
+    NeSTOptions,
     PIOptions,
     PLOPOptions,
+    RCILOptions,
     ReminderOptions,
     RWOptions,
     SDROptions,
@@ -139,6 +142,9 @@ class TrainConfig(FrozenOptions):
     mbs: MBSOptions = MBSOptions()
     reminder: ReminderOptions = ReminderOptions()
     sdr: SDROptions = SDROptions()
+    ewf: EWFOptions = EWFOptions()
+    nest: NeSTOptions = NeSTOptions()
+    rcil: RCILOptions = RCILOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @property

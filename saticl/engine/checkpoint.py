@@ -149,15 +149,21 @@ def require_same_network(info: StepInfo, options: ModelOptions, path: Path) -> N
             )
 
 
-def require_own_modules(info: StepInfo, added: Collection[str], method: str, path: Path) -> None:
-    """Refuse to continue with a method that cannot rebuild what the previous one has added to the network.
+def require_continuable(info: StepInfo, added: Collection[str], method: str, path: Path) -> None:
+    """Refuse to continue with a method that only follows its own steps, or cannot rebuild what the previous one added.
 
-    What such a step seals, nobody could open.
+    What a step of the latter seals, nobody could open.
 
     Raises:
         InvalidCheckpoint: naming the modules and the methods.
     """
-    if added and not issubclass(load(method), load(info.method)):
+    kind, before = load(method), load(info.method)
+    if kind.needs_own_base and not issubclass(kind, before):
+        raise InvalidCheckpoint(
+            f"The step in {path} was trained with {info.method}, and {method} can only follow steps of its own: train "
+            f"the steps before this one with --method {method}."
+        )
+    if added and not issubclass(kind, before):
         raise InvalidCheckpoint(
             f"The network in {path} holds modules ({', '.join(sorted(added)[:3])}) of the method {info.method}, which "
             f"{method} does not know: use the same --method for every step."

@@ -12,6 +12,7 @@ from saticl.losses.cross_entropy import (
     new_class_cross_entropy,
     unbiased_cross_entropy,
 )
+from saticl.losses.cubes import channel_distance, pooled_distance
 from saticl.losses.distillation import (
     distillation,
     label_guided_distillation,
@@ -47,6 +48,7 @@ __all__ = [
     "absence",
     "attended_mse",
     "centre_repulsion",
+    "channel_distance",
     "class_balanced_cross_entropy",
     "class_bce",
     "class_counts",
@@ -71,6 +73,7 @@ __all__ = [
     "normalised_entropy",
     "old_labels",
     "pixel_contrast",
+    "pooled_distance",
     "presence_margin",
     "prototype_attraction",
     "prototype_distillation",

@@ -52,6 +52,7 @@ from saticl.types import Batch, Labels, Logits, Output, Scalar, Terms
 class BARM(Method):
     """L_kd is weighted by `kd.decoder_factor`, the others by its own options."""
 
+    needs_own_base = True
     options: BARMOptions
 
     @classmethod

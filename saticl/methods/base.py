@@ -18,6 +18,7 @@ background is none of them: the criterion merges nothing (`with_all_labels`), an
 
 The life of a step, in order; all but `terms` do nothing unless a method says otherwise:
 
+    require           whether the network suits; else nothing begins
     import_state      what the previous step left
     grow              before there is an optimiser: new rows, new modules, frozen parts
     phases            what is trained, by which optimiser, for how long
@@ -70,7 +71,7 @@ class Method(nn.Module):
     """Further maps of every training tile that `terms` reads from the batch, such as saliency: files
     `maps/<name>/<tile id>.tif` of one band in the prepared folder."""
     needs_own_base: ClassVar[bool] = False
-    """Whether a step can only follow steps of the same method, because it needs what `export_state` of these gave."""
+    """Whether a step can only follow steps of the same method: it needs what these left, or their kind of scores."""
     defaults: ClassVar[Mapping[str, object]] = {}
     """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`), beside
     those of the method that it extends."""
@@ -120,6 +121,14 @@ class Method(nn.Module):
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:
         """Terms that compare with the previous model on the same image."""
         return {}
+
+    @classmethod
+    def require(cls, student: nn.Module) -> None:
+        """Refuse a network that the method can do nothing with; asked of a plain one, before anything is written.
+
+        Raises:
+            InvalidOptions: in one sentence, with what to choose.
+        """
 
     @classmethod
     def rebuild(cls, student: nn.Module, task: Task) -> None:

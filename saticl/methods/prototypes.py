@@ -74,9 +74,12 @@ class Sums:
         for image, of_image in zip(pixels.float(), labels, strict=True):  # one by one, for less memory
             features = image.flatten(1).T
             lengths, unit = features.norm(dim=1, keepdim=True), F.normalize(features, dim=1)
-            values = torch.cat([torch.ones_like(lengths), lengths, lengths.square(), unit, unit.square()], dim=1)
-            member = (of_image.flatten() == indices[:, None]).to(values.dtype)
-            summed = (member @ values).double()
+            member = of_image.flatten() == indices[:, None]
+            # the spread of lengths is a small difference of large sums
+            lengths = lengths.double()
+            precise = torch.cat([torch.ones_like(lengths), lengths, lengths.square()], dim=1)
+            directions = torch.cat([unit, unit.square()], dim=1)
+            summed = torch.cat([member.double() @ precise, (member.float() @ directions).double()], dim=1)
             self._total = summed if self._total is None else self._total + summed
 
     def prototypes(self) -> Prototypes:

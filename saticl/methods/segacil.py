@@ -46,6 +46,7 @@ class SegACIL(Method):
     """Cross entropy at step 0, least squares of all steps."""
 
     asks_teacher = False
+    needs_own_base = True
     options: SegACILOptions
     sums: Sums | None = None
     """Of the steps so far."""

@@ -25,6 +25,8 @@ from saticl.types import Labels, Logits, Output
 class PerClass(Method):
     """Base of methods that train classes 1, 2, ... with sigmoids; statistics and dropout rest after step 0."""
 
+    needs_own_base = True
+
     @classmethod
     def decode(cls, output: Output) -> Tensor:
         """The probabilities above."""

@@ -50,6 +50,7 @@ BACKGROUND_RATE = 1e-4
 class SSUL(Frozen):
     """One sigmoid per class and one for the unknown, on a frozen network; `ce` has no part."""
 
+    needs_own_base = True
     options: SSULOptions
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: SSULOptions) -> None:

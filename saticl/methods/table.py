@@ -200,4 +200,28 @@ METHODS: tuple[MethodSpec, ...] = (
         defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
         reads=frozenset({"kd.decoder_factor", "kd.alpha", "sdr"}),
     ),
+    MethodSpec(
+        "ewf",
+        "MiB, and when a step ends its weights are fused with those before it",
+        "Xiao et al., CVPR 2023",
+        "saticl.methods.ewf:EWF",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "ewf"}),
+    ),
+    MethodSpec(
+        "nest",
+        "MiB, before which the classifier of new classes is tuned as a transform of the old one",
+        "Xie et al., ECCV 2024, arXiv:2407.14142",
+        "saticl.methods.nest:NeST",
+        defaults={"kd.decoder_factor": 1.0},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "nest"}),
+    ),
+    MethodSpec(
+        "rcil",
+        "MiB with two branches for every 3x3 convolution of a ResNet, of which one learns; features stay",
+        "Zhang et al., CVPR 2022, arXiv:2203.05402",
+        "saticl.methods.rcil:RCIL",
+        defaults={"kd.decoder_factor": 1.0, "model.init_balanced": True},
+        reads=frozenset({"kd.decoder_factor", "kd.alpha", "rcil"}),
+    ),
 )

@@ -82,8 +82,15 @@ class Doubling(nn.Conv2d):
 
     def forward(self, x: Feature) -> Logits:
         """[B, width, h, w] to [B, K, 2h, 2w]."""
-        scores: Tensor = F.conv_transpose2d(x, self.weight.transpose(0, 1), self.bias, stride=2)
+        return score(x, self.weight, self.bias)
+
+
+def score(pixels: Feature, rows: Tensor, biases: Tensor | None) -> Logits:
+    """Scores of pixels by rows [K, width, k, k] that are no head's, as a head of that kernel gives them."""
+    if rows.shape[-1] == Doubling.side:
+        scores: Tensor = F.conv_transpose2d(pixels, rows.transpose(0, 1), biases, stride=2)
         return scores
+    return F.conv2d(pixels, rows, biases, padding=rows.shape[-1] // 2)
 
 
 def _head(width: int, size: int, kernel: int) -> nn.Conv2d:

@@ -13,7 +13,7 @@ All four have the same keys in a state dict. Checkpoints move freely between abn
 and std only where no scale is negative.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -138,16 +138,62 @@ class ABN(nn.Module):
         return f"{self.weight.numel()}, activation={self.activation}[{self.activation_param}]"
 
 
+def is_activated(module: nn.Module) -> bool:
+    """Whether this is In-Place ABN, compiled or in plain torch, which scales by |weight| + eps."""
+    return hasattr(module, "running_mean") and hasattr(module, "activation_param")
+
+
+def has_statistics(module: nn.Module) -> bool:
+    """Whether this is a norm that keeps running statistics: torch's, timm's or In-Place ABN."""
+    return isinstance(getattr(module, "running_mean", None), Tensor) and hasattr(module, "momentum")
+
+
+def scale_of(norm: Any) -> Tensor:
+    """What a batch norm with weights multiplies by [channels]."""
+    scale: Tensor = norm.weight.abs() + norm.eps if is_activated(norm) else norm.weight
+    return scale
+
+
+@torch.no_grad()
+def set_scale(norm: Any, scale: Tensor) -> None:
+    """Let a batch norm multiply by `scale`; In-Place ABN by at least eps."""
+    norm.weight.copy_((scale - norm.eps).clamp(min=0) if is_activated(norm) else scale)
+
+
+def take_activation(norm: Any) -> nn.Module:
+    """Leave a norm without the activation that is a part of it, and return that; Identity where there is none."""
+    if isinstance(norm, BatchNormAct2d):
+        taken, norm.act = norm.act, nn.Identity()
+        return taken
+    if not is_activated(norm):
+        return nn.Identity()
+    taken = _activation_of(norm)
+    norm.activation = "identity"
+    return taken
+
+
+def give_activation(norm: Any, activation: nn.Module) -> None:
+    """Give back what `take_activation` took."""
+    if isinstance(norm, BatchNormAct2d):
+        norm.act = activation
+    elif isinstance(activation, nn.LeakyReLU):
+        norm.activation = "leaky_relu"
+    elif isinstance(activation, nn.ELU):
+        norm.activation = "elu"
+
+
 def _expanded(abn: ABN) -> nn.Sequential:
     norm = nn.BatchNorm2d(abn.weight.numel(), abn.eps, abn.momentum)
     norm.load_state_dict(abn.state_dict())
     norm.weight.copy_(abn.weight.abs() + abn.eps)
-    activation: nn.Module = nn.Identity()
+    return nn.Sequential(norm, _activation_of(abn)).train(abn.training).requires_grad_(abn.weight.requires_grad)
+
+
+def _activation_of(abn: Any) -> nn.Module:
+    """The activation of In-Place ABN as a module."""
     if abn.activation == "leaky_relu":
-        activation = nn.LeakyReLU(abn.activation_param)
-    elif abn.activation == "elu":
-        activation = nn.ELU(abn.activation_param)
-    return nn.Sequential(norm, activation).train(abn.training).requires_grad_(abn.weight.requires_grad)
+        return nn.LeakyReLU(abn.activation_param)
+    return nn.ELU(abn.activation_param) if abn.activation == "elu" else nn.Identity()
 
 
 def _activation(act: ActName) -> nn.Module:

@@ -19,9 +19,9 @@ from tests.e2e.test_predict import write_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-OWN_PART_MATTERS = {"cil", "cbd", "hciss", "star", "barm", "mbs", "reminder", "sdr"}
+OWN_PART_MATTERS = {"cil", "cbd", "hciss", "star", "barm", "mbs", "reminder", "sdr", "rcil"}
 """Methods whose means run over what a process's part of the batch holds: pixels without a label, attention, classes,
-places where the previous model sees a class, background. They agree where all parts are alike."""
+places where the previous model sees a class, background, statistics of norms. They agree where all parts are alike."""
 
 COMPARED = [spec.name for spec in METHODS if spec.name != "micro"]
 """MiCro relates the images of a batch to each other, and with several processes a batch is that of one process."""

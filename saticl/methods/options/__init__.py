@@ -3,6 +3,7 @@
 from saticl.methods.options.anchors import AnchorOptions, EWCOptions, PIOptions, RWOptions
 from saticl.methods.options.features import MBSOptions, ReminderOptions, SDROptions
 from saticl.methods.options.frozen import SegACILOptions, SSULOptions
+from saticl.methods.options.fusing import EWFOptions, NeSTOptions, RCILOptions
 from saticl.methods.options.sigmoid import BARMOptions, DKDOptions, STAROptions
 from saticl.methods.options.teaching import CILOptions, HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions
 
@@ -12,12 +13,15 @@ __all__ = [
     "CILOptions",
     "DKDOptions",
     "EWCOptions",
+    "EWFOptions",
     "HCISSOptions",
     "LGKDOptions",
     "MBSOptions",
     "MiCroOptions",
+    "NeSTOptions",
     "PIOptions",
     "PLOPOptions",
+    "RCILOptions",
     "RWOptions",
     "ReminderOptions",
     "SDROptions",

@@ -33,6 +33,14 @@ class AddsToo(Adds):
     """The same one."""
 
 
+class Picky(Method):
+    """Wants what no network has."""
+
+    @classmethod
+    def require(cls, student: nn.Module) -> None:
+        raise InvalidOptions(f"{type(student).__name__} has no wings")
+
+
 def plan(tmp_path: Path, before: str, now: str) -> SimpleNamespace:
     """As far as networks need one, from a step 0 that `before` has trained."""
     about = info(0, method=before)
@@ -63,6 +71,22 @@ def test_the_student_starts_as_the_previous_network_with_its_modules(before: str
         if not name.startswith("classifier"):
             torch.testing.assert_close(ours[name], tensor, rtol=0, atol=0)
     assert hasattr(student, "adapter") == (before != "ft")
+
+
+def test_a_method_that_only_follows_its_own_steps_refuses_others(tmp_path: Path) -> None:
+    with pytest.raises(InvalidCheckpoint, match=r"trained with ft, and dkd can only follow .* with --method dkd\.$"):
+        build_networks(plan(tmp_path, "ft", "dkd"))
+
+    assert build_networks(plan(tmp_path, "dkd", "dkd"))[1] is not None
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_network_that_the_method_can_do_nothing_with_is_refused(step: int, tmp_path: Path) -> None:
+    planned = plan(tmp_path, "ft", f"{THIS}:Picky")
+    planned.task = info(step).task
+
+    with pytest.raises(InvalidOptions, match="Segmenter has no wings"):
+        build_networks(planned)
 
 
 def test_tiles_of_another_folder_are_not_replayed(tmp_path: Path, tiny_tiles: Path) -> None:

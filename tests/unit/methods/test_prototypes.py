@@ -49,7 +49,7 @@ def test_prototypes_are_their_definition(seed: int, batches: int) -> None:
         spread = (lengths - lengths.mean()).square().mean().sqrt()
         expected = (direction, noise, lengths.mean(), spread)
         got = (found.direction[index], found.noise[index], found.norm[index], found.spread[index])
-        torch.testing.assert_close([one.double() for one in got], list(expected), rtol=1e-4, atol=2e-3)
+        torch.testing.assert_close([one.double() for one in got], list(expected), rtol=1e-4, atol=1e-3)
 
 
 def test_how_places_are_divided_into_batches_does_not_matter() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from saticl.models.classifier import Classifier
+from saticl.models.classifier import Classifier, score
 from saticl.options import ModelOptions
 from tests import official
 
@@ -116,3 +116,13 @@ def test_random_heads_leave_the_background_alone() -> None:
     classifier.grow(2)
 
     assert_close(classifier.heads[0].state_dict(), before)
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_rows_that_are_no_heads_score_as_heads_do(kernel: int) -> None:
+    torch.manual_seed(0)
+    classifier = Classifier(ModelOptions(dropout=0.0), 7, (3,), kernel)
+    head, pixels = classifier.heads[0], torch.randn(2, 7, 4, 5)
+
+    assert_close(score(pixels, head.weight, head.bias), classifier(pixels))
+    assert score(pixels, head.weight, head.bias).shape[-1] == (10 if kernel == 2 else 5)
