@@ -8,6 +8,7 @@ from pydantic import Field
 from saticl.labels import Hidden, OldLabels, Unlabelled, Void
 from saticl.methods.options import (
     BARMOptions,
+    CBDOptions,
     CILOptions,
     DKDOptions,
     EWCOptions,
@@ -132,6 +133,7 @@ class TrainConfig(FrozenOptions):
     plop: PLOPOptions = PLOPOptions()
     lgkd: LGKDOptions = LGKDOptions()
     cil: CILOptions = CILOptions()
+    cbd: CBDOptions = CBDOptions()
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
     dkd: DKDOptions = DKDOptions()

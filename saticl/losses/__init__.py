@@ -4,8 +4,8 @@ Every loss computes in float32 also inside autocast (float64 stays float64), ski
 changes its arguments, and returns 0, still in the graph, where no pixel counts.
 """
 
+from saticl.losses.balanced import balanced_cross_entropy
 from saticl.losses.cross_entropy import (
-    class_balanced_cross_entropy,
     cross_entropy,
     focal,
     incremental_bce,
@@ -47,9 +47,9 @@ from saticl.losses.sigmoid import absence, class_bce, presence_margin, weighted_
 __all__ = [
     "absence",
     "attended_mse",
+    "balanced_cross_entropy",
     "centre_repulsion",
     "channel_distance",
-    "class_balanced_cross_entropy",
     "class_bce",
     "class_counts",
     "class_means",

@@ -104,11 +104,10 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "cbd",
-        "our own: as cil, but every new class weighs the same, however few its pixels; the default of --extend",
+        "our own: one loss of labels and previous model, in which rare classes count more; the default of --extend",
         "-",
         "saticl.methods.cbd:CBD",
-        defaults={"kd.decoder_factor": 5.0},
-        reads=frozenset({"kd.decoder_factor"}),
+        reads=frozenset({"cbd"}),
         ignores=frozenset({"ce"}),
     ),
     MethodSpec(

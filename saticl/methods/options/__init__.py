@@ -5,11 +5,19 @@ from saticl.methods.options.features import MBSOptions, ReminderOptions, SDROpti
 from saticl.methods.options.frozen import SegACILOptions, SSULOptions
 from saticl.methods.options.fusing import EWFOptions, NeSTOptions, RCILOptions
 from saticl.methods.options.sigmoid import BARMOptions, DKDOptions, STAROptions
-from saticl.methods.options.teaching import CILOptions, HCISSOptions, LGKDOptions, MiCroOptions, PLOPOptions
+from saticl.methods.options.teaching import (
+    CBDOptions,
+    CILOptions,
+    HCISSOptions,
+    LGKDOptions,
+    MiCroOptions,
+    PLOPOptions,
+)
 
 __all__ = [
     "AnchorOptions",
     "BARMOptions",
+    "CBDOptions",
     "CILOptions",
     "DKDOptions",
     "EWCOptions",

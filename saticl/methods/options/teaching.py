@@ -47,6 +47,16 @@ class CILOptions(FrozenOptions):
     temperature: Positive = Field(1.0, description="divides the scores of both models before the softmax")
 
 
+class CBDOptions(FrozenOptions):
+    """CBD: labels and the previous model teach together, every class by its share. Class-balanced distillation."""
+
+    balance: Share = Field(
+        0.5,
+        description="how much less a pixel counts, the more pixels its class has. 0: all pixels count the same; 1: "
+        "all classes count the same",
+    )
+
+
 class HCISSOptions(FrozenOptions):
     """HCISS (reconstruction): the previous model guides labels and features. No value is published."""
 

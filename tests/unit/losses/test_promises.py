@@ -14,17 +14,8 @@ from tests.strategies import IGNORE, StepCase, step_cases
 Loss = Callable[[StepCase], Tensor]
 
 FEATURES = (
-    *(
-        "attended_mse",
-        "centre_",
-        "class_repulsion",
-        "feature_",
-        "local_pod",
-        "pixel_contrast",
-        "prototype_",
-        "relation_",
-    ),
-    *("row_overlap", "weighted_mse"),
+    *("attended_mse", "centre_", "channel_", "class_repulsion", "feature_", "local_pod", "pixel_contrast"),
+    *("pooled_", "prototype_", "relation_", "row_overlap", "weighted_mse"),
 )
 """Losses of features and weights, not of scores."""
 
@@ -52,7 +43,6 @@ def similarity(case: StepCase) -> Tensor:
 
 LABELLED: dict[str, Loss] = {
     "cross_entropy": lambda case: losses.cross_entropy(case.logits, case.target),
-    "class_balanced_cross_entropy": lambda case: losses.class_balanced_cross_entropy(case.logits, case.target),
     "cross_entropy_unbiased": lambda case: losses.cross_entropy(case.logits, case.target, case.num_old),
     "cross_entropy_weighted": lambda case: losses.cross_entropy(
         case.logits, case.target, case.num_old, torch.arange(1.0, 1 + case.logits.shape[1])
@@ -83,6 +73,7 @@ LABELLED: dict[str, Loss] = {
 SOFT: dict[str, Loss] = {
     "distillation": lambda case: losses.distillation(case.logits, case.old_logits),
     "unbiased_distillation": lambda case: losses.unbiased_distillation(case.logits, case.old_logits),
+    "balanced_cross_entropy": lambda case: losses.balanced_cross_entropy(case.logits, case.old_logits, case.target),
     "unlabelled_distillation": lambda case: losses.unlabelled_distillation(case.logits, case.old_logits, case.target),
     "incremental_bce_with_teacher": lambda case: losses.incremental_bce(case.logits, case.target, case.old_logits),
     "sigmoid_distillation": lambda case: losses.sigmoid_distillation(case.logits, case.old_logits),
@@ -105,6 +96,8 @@ SOFT: dict[str, Loss] = {
         case.logits, case.logits.detach().square(), (case.target != IGNORE).to(case.logits.dtype)
     ),
     "row_overlap": lambda case: losses.row_overlap(positions(case.logits), 1),
+    "pooled_distance": lambda case: losses.pooled_distance(case.logits, case.logits.detach() + 1),
+    "channel_distance": lambda case: losses.channel_distance(case.logits, case.logits.detach() + 1),
     "local_pod_distance": lambda case: losses.local_pod_distance(case.logits.detach() + 1, case.logits),
 }
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from saticl.labels import IGNORE
 from saticl.losses import (
     attended_mse,
-    class_balanced_cross_entropy,
+    balanced_cross_entropy,
     distillation,
     feature_mse,
     incremental_bce,
@@ -28,7 +28,7 @@ from saticl.methods.ilt import ILT
 from saticl.methods.lwf import LwF
 from saticl.methods.lwf_mc import LwFMC
 from saticl.methods.micro import MiCro, averaged
-from saticl.methods.options import CILOptions, HCISSOptions, MiCroOptions
+from saticl.methods.options import CBDOptions, CILOptions, HCISSOptions, MiCroOptions
 from saticl.models.segmenter import Segmenter
 from saticl.options import CEOptions, KDOptions, ModelOptions
 from saticl.tasks import Protocol, Task
@@ -101,17 +101,15 @@ def test_cil_divides_the_pixels_between_labels_and_teacher(case: tuple[Output, O
     torch.testing.assert_close(terms["kd"], 3 * unlabelled_distillation(new.logits, old.logits, unlabelled, 2.0, 3.0))
 
 
-def test_cbd_weighs_labelled_classes_alike_and_leaves_the_other_pixels_to_the_teacher(
-    case: tuple[Output, Output, Tensor],
-) -> None:
+def test_cbd_is_one_loss_of_labels_and_teacher(case: tuple[Output, Output, Tensor]) -> None:
     new, old, target = case
-    method = CBD(TASK, CRITERION, KD)
+    method = CBD(TASK, CRITERION, KD, CBDOptions(balance=0.25))
 
     terms = method.supervision(new, old.logits, target) | method.distillation(new, old, target)
 
     unlabelled = target.masked_fill(target == 0, IGNORE)
-    torch.testing.assert_close(terms["ce"], class_balanced_cross_entropy(new.logits, unlabelled))
-    torch.testing.assert_close(terms["kd"], 3 * unlabelled_distillation(new.logits, old.logits, unlabelled, 0.0))
+    assert set(terms) == {"ce"}
+    torch.testing.assert_close(terms["ce"], balanced_cross_entropy(new.logits, old.logits, unlabelled, 0.25))
 
 
 def test_hciss_labels_old_pixels_of_which_the_teacher_is_sure_and_ignores_the_others() -> None:
