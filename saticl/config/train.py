@@ -8,12 +8,12 @@ from pydantic import Field
 from saticl.labels import Hidden, OldLabels, Unlabelled, Void
 from saticl.methods.options import (
     BARMOptions,
-    CBDOptions,
     CILOptions,
     DKDOptions,
     EWCOptions,
     EWFOptions,
     HCISSOptions,
+    JCDOptions,
     LGKDOptions,
     MBSOptions,
     MiCroOptions,
@@ -133,7 +133,7 @@ class TrainConfig(FrozenOptions):
     plop: PLOPOptions = PLOPOptions()
     lgkd: LGKDOptions = LGKDOptions()
     cil: CILOptions = CILOptions()
-    cbd: CBDOptions = CBDOptions()
+    jcd: JCDOptions = JCDOptions()
     hciss: HCISSOptions = HCISSOptions()
     micro: MiCroOptions = MiCroOptions()
     dkd: DKDOptions = DKDOptions()

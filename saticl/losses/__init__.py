@@ -6,6 +6,7 @@ changes its arguments, and returns 0, still in the graph, where no pixel counts.
 
 from saticl.losses.balanced import balanced_cross_entropy
 from saticl.losses.cross_entropy import (
+    class_balanced_cross_entropy,
     cross_entropy,
     focal,
     incremental_bce,
@@ -50,6 +51,7 @@ __all__ = [
     "balanced_cross_entropy",
     "centre_repulsion",
     "channel_distance",
+    "class_balanced_cross_entropy",
     "class_bce",
     "class_counts",
     "class_means",

@@ -4,17 +4,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saticl.labels import IGNORE
+from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.precision import full_precision
 from saticl.types import Labels, Logits, Scalar
 
 
 @full_precision
 def balanced_cross_entropy(logits: Logits, old_logits: Logits, target: Labels, balance: float = 0.5) -> Scalar:
-    """Cross entropy with labels where there are any and with the teacher elsewhere, every class by its share.
+    """Cross entropy with labels where these name a class and with the teacher in the background, by shares of classes.
 
-    Our own (docs/method.md). With t_i = one-hot(y_i) at labelled pixels and t_i = softmax(old_logits_i) at all others
-    (IGNORE), n_c = Σ_i t_i(c) the pixels of class c and w_c = (n_c + n/2048)^-balance, n the pixels of the batch:
+    Our own (docs/method.md). With t_i = one-hot(y_i) at pixels labelled with a class, t_i = softmax(old_logits_i) at
+    pixels labelled background, n_c = Σ_i t_i(c) the pixels of class c, and w_c = (n_c + n/2048)^-balance, n the pixels
+    of the batch:
 
         Σ_i Σ_c w_c t_i(c) (-log q_i(c)) / Σ_c w_c n_c
 
@@ -24,20 +25,22 @@ def balanced_cross_entropy(logits: Logits, old_logits: Logits, target: Labels, b
     Args:
         logits: [B, K, H, W]; q is their softmax over all K classes.
         old_logits: [B, K_old, H, W].
-        target: [B, H, W]; IGNORE where the teacher teaches.
+        target: [B, H, W]; IGNORE counts nowhere.
         balance: from 0 to 1.
     """
     num_classes, num_old = logits.shape[1], old_logits.shape[1]
-    is_labelled = target != IGNORE
+    names_class = (target != BACKGROUND) & (target != IGNORE)
     log_student = logits.log_softmax(1)
-    taught = old_logits.softmax(1) * ~is_labelled[:, None]
-    pixels = _counts(target.long().where(is_labelled, num_classes), num_classes + 1)[:-1].to(log_student.dtype)
+    taught = old_logits.softmax(1) * (target == BACKGROUND)[:, None]
+    labels = target.long().where(names_class, IGNORE)
+    pixels = _counts(labels.where(names_class, num_classes), num_classes + 1)[:-1].to(log_student.dtype)
     pixels[:num_old] += taught.sum((0, 2, 3))
     weights = (pixels + target.numel() / 2048) ** -balance
-    said = F.nll_loss(log_student, target.long(), ignore_index=IGNORE, reduction="none")
-    by_labels = (weights[target.long().where(is_labelled, 0)] * said).sum()
+    said = F.nll_loss(log_student, labels, ignore_index=IGNORE, reduction="none")
+    by_labels = (weights[labels.where(names_class, 0)] * said).sum()
     by_teacher = -(weights[:num_old] * (taught * log_student[:, :num_old]).sum((0, 2, 3))).sum()
-    return (by_labels + by_teacher) / (weights * pixels).sum()
+    total = (weights * pixels).sum()
+    return (by_labels + by_teacher) / total.where(total > 0, 1)
 
 
 def _counts(labels: Labels, number: int) -> Tensor:

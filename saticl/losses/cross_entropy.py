@@ -111,6 +111,27 @@ def new_class_cross_entropy(logits: Logits, target: Labels, num_old: int) -> Sca
     return cross_entropy(logits, target.masked_fill(target < num_old, IGNORE))
 
 
+@full_precision
+def class_balanced_cross_entropy(logits: Logits, target: Labels) -> Scalar:
+    """Every labelled class weighs the same, whatever its area: 1/C Σ_k Σ_{y = k} -log q(y) / (n_k + n/2048).
+
+    C is the number of classes that the batch is labelled with, n_k the number of pixels of class k in it, n that of
+    all its pixels. A class on less than about 1/2048 of them weighs less, so that few pixels do not move the network.
+
+    Args:
+        logits: [B, K, H, W].
+        target: [B, H, W].
+    """
+    loss, labels = _pixel_cross_entropy(logits, target, num_old=1)
+    valid = labels != IGNORE
+    index = labels.where(valid, logits.shape[1])
+    counts = torch.zeros(logits.shape[1] + 1, dtype=torch.int64, device=logits.device)
+    counts.scatter_add_(0, index.flatten(), torch.ones_like(index.flatten()))
+    least = target.numel() / 2048
+    weights = (1 / (counts + least)).to(loss.dtype)
+    return (weights[index] * loss).sum() / (counts[:-1] > 0).sum().clamp(min=1)
+
+
 def _pixel_cross_entropy(logits: Logits, target: Labels, num_old: int) -> tuple[Tensor, Labels]:
     """-log q(y) [B, H, W], 0 at ignored pixels, and the labels it was taken for, both folded."""
     folded = fold_target(target, num_old)

@@ -104,10 +104,19 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "cbd",
-        "our own: one loss of labels and previous model, in which rare classes count more; the default of --extend",
+        "our own: as cil, but every new class weighs the same, however few its pixels; the default of --extend",
         "-",
         "saticl.methods.cbd:CBD",
-        reads=frozenset({"cbd"}),
+        defaults={"kd.decoder_factor": 5.0},
+        reads=frozenset({"kd.decoder_factor"}),
+        ignores=frozenset({"ce"}),
+    ),
+    MethodSpec(
+        "jcd",
+        "our own: labels and previous model together give every pixel its classes, and rare ones count more",
+        "-",
+        "saticl.methods.jcd:JCD",
+        reads=frozenset({"jcd"}),
         ignores=frozenset({"ce"}),
     ),
     MethodSpec(

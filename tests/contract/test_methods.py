@@ -277,7 +277,7 @@ def test_a_method_that_follows_any_other_needs_no_state(spec: MethodSpec) -> Non
 
 
 SAME_AT_FIRST = (
-    *("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "uft", "cil", "cbd", "hciss", "micro"),
+    *("ft", "lwf", "ilt", "ewc", "pi", "rw", "mib", "plop", "lgkd", "uft", "cil", "cbd", "jcd", "hciss", "micro"),
     *("mbs", "reminder", "dft", "segacil", "ewf", "nest"),
 )
 

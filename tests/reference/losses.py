@@ -154,17 +154,30 @@ def new_class_cross_entropy(logits: Tensor, target: Tensor, num_old: int) -> flo
     return mean(losses)
 
 
+def class_balanced_cross_entropy(logits: Tensor, target: Tensor) -> float:
+    """For each class of the labels the sum of -log q(y) over its pixels / (their number + 1/2048 of the batch)."""
+    least = target.numel() / 2048
+    of_class: dict[int, list[float]] = {}
+    for place in places(target):
+        label = label_at(target, place)
+        if label != IGNORE:
+            of_class.setdefault(label, []).append(-math.log(softmax(scores_at(logits, place))[label]))
+    return mean([sum(losses) / (len(losses) + least) for losses in of_class.values()])
+
+
 def balanced_cross_entropy(logits: Tensor, old_logits: Tensor, target: Tensor, balance: float) -> float:
     """Mean of -log q over what pixels show, weighted by (pixels of a class + 1/2048 of all) ^ -balance."""
     shown: list[tuple[int, float, float]] = []  # class, how much of the pixel, -log q
     for place in places(target):
         label, q = label_at(target, place), softmax(scores_at(logits, place))
-        says = {label: 1.0} if label != IGNORE else dict(enumerate(softmax(scores_at(old_logits, place))))
+        if label == IGNORE:
+            continue
+        says = {label: 1.0} if label != 0 else dict(enumerate(softmax(scores_at(old_logits, place))))
         shown += [(index, share, -math.log(q[index])) for index, share in says.items()]
     pixels = [sum(share for one, share, _ in shown if one == index) for index in range(logits.shape[1])]
     weights = [(number + target.numel() / 2048) ** -balance for number in pixels]
     total = sum(weights[index] * share for index, share, _ in shown)
-    return sum(weights[index] * share * loss for index, share, loss in shown) / total
+    return sum(weights[index] * share * loss for index, share, loss in shown) / total if shown else 0.0
 
 
 def unlabelled_distillation(

@@ -6,9 +6,9 @@ from saticl.methods.options.frozen import SegACILOptions, SSULOptions
 from saticl.methods.options.fusing import EWFOptions, NeSTOptions, RCILOptions
 from saticl.methods.options.sigmoid import BARMOptions, DKDOptions, STAROptions
 from saticl.methods.options.teaching import (
-    CBDOptions,
     CILOptions,
     HCISSOptions,
+    JCDOptions,
     LGKDOptions,
     MiCroOptions,
     PLOPOptions,
@@ -17,12 +17,12 @@ from saticl.methods.options.teaching import (
 __all__ = [
     "AnchorOptions",
     "BARMOptions",
-    "CBDOptions",
     "CILOptions",
     "DKDOptions",
     "EWCOptions",
     "EWFOptions",
     "HCISSOptions",
+    "JCDOptions",
     "LGKDOptions",
     "MBSOptions",
     "MiCroOptions",

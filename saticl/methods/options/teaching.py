@@ -47,8 +47,8 @@ class CILOptions(FrozenOptions):
     temperature: Positive = Field(1.0, description="divides the scores of both models before the softmax")
 
 
-class CBDOptions(FrozenOptions):
-    """CBD: labels and the previous model teach together, every class by its share. Class-balanced distillation."""
+class JCDOptions(FrozenOptions):
+    """JCD: labels and previous model teach together, every class by its share. Joint class-balanced distillation."""
 
     balance: Share = Field(
         0.5,

@@ -161,7 +161,7 @@ def test_numbers_that_are_choices_are_numbers() -> None:
     ("given", "method", "weight"),
     [
         ((), "mib", 1.0),
-        (("--extend", "run/step-0"), "cbd", 0.0),
+        (("--extend", "run/step-0"), "cbd", 5.0),
         (("--extend", "run/step-0", "--method", "mib"), "mib", 1.0),
         (("--method", "ft"), "ft", 0.0),
         (("--extend", "none"), "mib", 1.0),

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from saticl.losses import (
+    class_balanced_cross_entropy,
     cross_entropy,
     focal,
     fold_old,
@@ -130,3 +131,30 @@ def test_folding_works_when_a_step_adds_no_class() -> None:
 
     assert_close(loss, torch.tensor(0.0))
     assert_close(logits.grad, torch.zeros_like(logits))
+
+
+@given(step_cases())
+def test_class_balanced_cross_entropy_is_the_equation(case: StepCase) -> None:
+    loss = class_balanced_cross_entropy(case.logits, case.target)
+
+    assert_close(loss, expected(reference.class_balanced_cross_entropy(case.logits, case.target)))
+
+
+def test_a_class_weighs_the_same_on_many_pixels_and_on_few_but_less_on_almost_none() -> None:
+    logits = torch.zeros(2, 3, 64, 64, requires_grad=True)
+    target = torch.zeros(2, 64, 64, dtype=torch.uint8)
+    target[:, :16] = 1
+    target[0, 20, :2] = 2
+
+    class_balanced_cross_entropy(logits, target).backward()
+
+    many, quarter, few = (-logits.grad[:, label][target == label].sum() for label in range(3))
+    assert_close(quarter, many, rtol=0.02, atol=0)
+    assert few < 0.5 * many
+
+
+@given(step_cases())
+def test_class_balance_does_not_depend_on_the_size_of_the_batch(case: StepCase) -> None:
+    twice = class_balanced_cross_entropy(torch.cat([case.logits] * 2), torch.cat([case.target] * 2))
+
+    assert_close(twice, class_balanced_cross_entropy(case.logits, case.target))

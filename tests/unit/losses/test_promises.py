@@ -42,6 +42,7 @@ def similarity(case: StepCase) -> Tensor:
 
 
 LABELLED: dict[str, Loss] = {
+    "class_balanced_cross_entropy": lambda case: losses.class_balanced_cross_entropy(case.logits, case.target),
     "cross_entropy": lambda case: losses.cross_entropy(case.logits, case.target),
     "cross_entropy_unbiased": lambda case: losses.cross_entropy(case.logits, case.target, case.num_old),
     "cross_entropy_weighted": lambda case: losses.cross_entropy(
