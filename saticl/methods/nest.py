@@ -24,14 +24,15 @@ classes. Deviation: heads that see more than one pixel use the features of the m
 from collections.abc import Iterable, Sequence
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from saticl.labels import BACKGROUND
+from saticl.losses import nearest_labels
 from saticl.methods.base import Criterion
 from saticl.methods.mib import MiB
 from saticl.methods.options import NeSTOptions
 from saticl.methods.phases import Phase
+from saticl.methods.processes import sum_over_processes
 from saticl.models.classifier import score
 from saticl.models.unet import resize
 from saticl.options import KDOptions
@@ -69,15 +70,13 @@ class NeST(MiB):
         counts = rows.new_zeros(len(new))
         for batch in batches:
             old: Output = teacher(batch.image)
-            labels = F.interpolate(batch.target[:, None].float(), old.pixels.shape[-2:], mode="nearest")[:, 0]
+            labels = nearest_labels(batch.target, old.pixels.shape[-2:])
             for place, label in enumerate(new):
                 shows = labels == label
                 above[place] += agreement(old.coarse, old.pixels, shows)
                 below[place] += agreement(old.coarse, -old.pixels, shows)
                 counts[place] += shows.sum()
-        if distributed.is_available() and distributed.is_initialized():
-            for sums in (above, below, counts):
-                distributed.all_reduce(sums)
+        sum_over_processes(above, below, counts)
         return starting_masks(rows, above, below, counts)
 
     def phases(self) -> Sequence[Phase]:
