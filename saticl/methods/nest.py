@@ -11,7 +11,7 @@ Incremental Semantic Segmentation, ECCV 2024, arXiv:2407.14142.
               `Generated.settled`
     phase 2   MiB's terms; the rows are plain weights
 
-W_old: rows of all old heads; f: the decoder's last map; p: the teacher's softmax, both at the decoder's resolution.
+W_old: rows of all old heads; f: the decoder's last map; p: the teacher's softmax, both at the decoder's resolution (published: 128 x 128).
 In phase 1, of `nest.epochs`, the network rests, dropout and batch norm included. After every move the settled rows are
 written into the heads, so what is validated and kept is what phase 2 starts from. Which phase it is, is told by what
 is trained: in phase 2, M is frozen.
