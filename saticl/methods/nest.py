@@ -11,10 +11,10 @@ Incremental Semantic Segmentation, ECCV 2024, arXiv:2407.14142.
               `Generated.settled`
     phase 2   MiB's terms; the rows are plain weights
 
-W_old: rows of all old heads; f: the decoder's last map; p: the teacher's softmax, both at the decoder's resolution (published: 128 x 128).
-In phase 1, of `nest.epochs`, the network rests, dropout and batch norm included. After every move the settled rows are
-written into the heads, so what is validated and kept is what phase 2 starts from. Which phase it is, is told by what
-is trained: in phase 2, M is frozen.
+W_old: rows of all old heads; f: the decoder's last map; p: the teacher's softmax, both at the decoder's resolution
+(published: 128 x 128). In phase 1, of `nest.epochs`, the network rests, dropout and batch norm included. After every
+move the settled rows are written into the heads, so what is validated and kept is what phase 2 starts from. Which
+phase it is, is told by what is trained: in phase 2, M is frozen.
 
 Deviation: a class without a pixel, of which there is no mean, starts as the background (M_k = 1 there, 0 elsewhere).
 Deviation: biases are compared by root mean squares; the published code takes norms, which grow with the number of

@@ -12,7 +12,8 @@ with a new class. m_k: mean of the previous model's decoder map over the positio
 mean of the same map over the positions of old class c, counted when the previous step ended, with its final weights,
 over its training tiles: by its own labels where these name a class, else by what the model before it said; a class
 that the tiles of a step do not show keeps the mean it had. Positions have the label of the nearest pixel; r_k is 0
-where none is of k. New classes start from the background's classifier. Step 0 is plain cross entropy; where a step brings no new class, L_csw is 0.
+where none is of k. New classes start from the background's classifier. Step 0 is plain cross entropy; where a step
+brings no new class, L_csw is 0.
 
 State: P and the number of positions that each is a mean of.
 
