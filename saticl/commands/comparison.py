@@ -193,11 +193,11 @@ def _require_sharable(first: Variant, run: Run) -> None:
         raise InvalidOptions(f"--share-base shares step 0, but the task {run.task} has no other step: leave it out.")
     if _needs_own_base(first):
         raise InvalidOptions(
-            f"--share-base starts all runs from step 0 of {first.name}, which leaves more than its weights: name "
-            "another method first, such as mib."
+            f"--share-base starts all runs from step 0 of {first.name}, from which no other method can go "
+            "on: name another method first, such as mib."
         )
 
 
 def _needs_own_base(variant: Variant) -> bool:
-    """Whether the method needs what its own step 0 leaves beside the weights."""
+    """Whether the method needs a step 0 of its own: its state, or its kind of scores."""
     return load(variant.options.method).needs_own_base

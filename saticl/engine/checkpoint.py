@@ -150,20 +150,28 @@ def require_same_network(info: StepInfo, options: ModelOptions, path: Path) -> N
 
 
 def require_continuable(info: StepInfo, added: Collection[str], method: str, path: Path) -> None:
-    """Refuse to continue with a method that only follows its own steps, or cannot rebuild what the previous one added.
+    """Refuse to continue with another method than that of the previous step where one of the two does not allow it.
 
-    What a step of the latter seals, nobody could open.
+    The method only follows its own steps; or it would read as a softmax's what are no such scores (`Method.decode`);
+    or it cannot rebuild the modules that the previous one added: what its step seals, nobody could open.
 
     Raises:
         InvalidCheckpoint: naming the modules and the methods.
     """
     kind, before = load(method), load(info.method)
-    if kind.needs_own_base and not issubclass(kind, before):
+    if issubclass(kind, before):
+        return
+    if kind.needs_own_base:
         raise InvalidCheckpoint(
             f"The step in {path} was trained with {info.method}, and {method} can only follow steps of its own: train "
             f"the steps before this one with --method {method}."
         )
-    if added and not issubclass(kind, before):
+    if getattr(before.decode, "__func__", None) is not Method.decode.__func__:  # type: ignore[attr-defined]
+        raise InvalidCheckpoint(
+            f"The step in {path} was trained with {info.method}, whose scores {method} would misread: continue with "
+            f"--method {info.method}, or train the steps before this one with --method {method}."
+        )
+    if added:
         raise InvalidCheckpoint(
             f"The network in {path} holds modules ({', '.join(sorted(added)[:3])}) of the method {info.method}, which "
             f"{method} does not know: use the same --method for every step."

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from saticl.errors import InvalidCheckpoint
+from saticl.methods.processes import sum_over_processes
 
 
 class ClassMeans(nn.Module):
@@ -35,7 +36,8 @@ class ClassMeans(nn.Module):
     @torch.no_grad()
     def add(self, sums: Tensor, counts: Tensor) -> None:
         """Go on with the running means: `sums` [K, D] of `counts` [K] more positions, here and in all processes."""
-        sums, counts = _of_all_processes(sums, counts)
+        sums, counts = sums.clone(), counts.clone()
+        sum_over_processes(sums, counts)
         self.counts.add_(counts)
         missing = sums - counts[:, None] * self.means
         self.means.add_(missing / self.counts.clamp(min=1)[:, None])
@@ -43,7 +45,8 @@ class ClassMeans(nn.Module):
     @torch.no_grad()
     def replace(self, sums: Tensor, counts: Tensor) -> None:
         """Begin anew with classes that these are of, those of all processes; the others stay."""
-        sums, counts = _of_all_processes(sums, counts)
+        sums, counts = sums.clone(), counts.clone()
+        sum_over_processes(sums, counts)
         seen = counts > 0
         self.means.copy_((sums / counts.clamp(min=1)[:, None]).where(seen[:, None], self.means))
         self.counts.copy_(counts.where(seen, self.counts))
@@ -67,11 +70,3 @@ class ClassMeans(nn.Module):
 def _with_rows(tensor: Tensor, rows: int) -> Tensor:
     missing = max(rows - len(tensor), 0)
     return torch.cat([tensor, tensor.new_zeros(missing, *tensor.shape[1:])])
-
-
-def _of_all_processes(*tensors: Tensor) -> tuple[Tensor, ...]:
-    if distributed.is_available() and distributed.is_initialized():
-        tensors = tuple(tensor.clone() for tensor in tensors)
-        for tensor in tensors:
-            distributed.all_reduce(tensor)
-    return tensors

@@ -11,10 +11,10 @@ Incremental Semantic Segmentation, ECCV 2024, arXiv:2407.14142.
               `Generated.settled`
     phase 2   MiB's terms; the rows are plain weights
 
-W_old: rows of all old heads; f: the decoder's last map; p: the teacher's softmax, both at the decoder's resolution.
-In phase 1, of `nest.epochs`, the network rests, dropout and batch norm included. After every move the settled rows are
-written into the heads, so what is validated and kept is what phase 2 starts from. Which phase it is, is told by what
-is trained: in phase 2, M is frozen.
+W_old: rows of all old heads; f: the decoder's last map; p: the teacher's softmax, both at the decoder's resolution
+(published: 128 x 128). In phase 1, of `nest.epochs`, the network rests, dropout and batch norm included. After every
+move the settled rows are written into the heads, so what is validated and kept is what phase 2 starts from. Which
+phase it is, is told by what is trained: in phase 2, M is frozen.
 
 Deviation: a class without a pixel, of which there is no mean, starts as the background (M_k = 1 there, 0 elsewhere).
 Deviation: biases are compared by root mean squares; the published code takes norms, which grow with the number of
@@ -24,14 +24,15 @@ classes. Deviation: heads that see more than one pixel use the features of the m
 from collections.abc import Iterable, Sequence
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from saticl.labels import BACKGROUND
+from saticl.losses import nearest_labels
 from saticl.methods.base import Criterion
 from saticl.methods.mib import MiB
 from saticl.methods.options import NeSTOptions
 from saticl.methods.phases import Phase
+from saticl.methods.processes import sum_over_processes
 from saticl.models.classifier import score
 from saticl.models.unet import resize
 from saticl.options import KDOptions
@@ -69,15 +70,13 @@ class NeST(MiB):
         counts = rows.new_zeros(len(new))
         for batch in batches:
             old: Output = teacher(batch.image)
-            labels = F.interpolate(batch.target[:, None].float(), old.pixels.shape[-2:], mode="nearest")[:, 0]
+            labels = nearest_labels(batch.target, old.pixels.shape[-2:])
             for place, label in enumerate(new):
                 shows = labels == label
                 above[place] += agreement(old.coarse, old.pixels, shows)
                 below[place] += agreement(old.coarse, -old.pixels, shows)
                 counts[place] += shows.sum()
-        if distributed.is_available() and distributed.is_initialized():
-            for sums in (above, below, counts):
-                distributed.all_reduce(sums)
+        sum_over_processes(above, below, counts)
         return starting_masks(rows, above, below, counts)
 
     def phases(self) -> Sequence[Phase]:

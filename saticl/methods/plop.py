@@ -25,13 +25,14 @@ import math
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from saticl.errors import InvalidCheckpoint
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses import fold_new, local_pod_distance, normalised_entropy, old_labels
 from saticl.methods.base import Criterion, Method, Network
 from saticl.methods.options import PLOPOptions
+from saticl.methods.processes import sum_over_processes
 from saticl.options import KDOptions
 from saticl.tasks import Task
 from saticl.types import Batch, Labels, Logits, Output, Scalar, Terms
@@ -68,8 +69,7 @@ class PLOP(Method):
             bins = (self.uncertainty(logits) * num_bins).long().clamp(max=num_bins - 1)
             places = (logits.argmax(1) * num_bins + bins)[batch.target == BACKGROUND]
             counts += torch.bincount(places, minlength=num_old * num_bins)
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.all_reduce(counts)
+        sum_over_processes(counts)
         self.thresholds = self.medians(counts.view(num_old, num_bins)).to(self.thresholds.dtype).clamp(min=LOWEST)
 
     def supervision(self, new: Output, old_logits: Logits, target: Labels) -> Terms:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, distributed
+from torch import Tensor
 
+from saticl.methods.processes import sum_over_processes
 from saticl.types import Feature, Labels
 
 
@@ -90,7 +91,8 @@ class Sums:
         """
         if self._total is None:
             raise ValueError("prototypes need at least one batch")
-        total = summed_over_processes(self._total)
+        total = self._total.clone()
+        sum_over_processes(total)
         count = total[:, 0]
         means = total[:, 1:] / count.clamp(min=1)[:, None]
         norm, square = means[:, 0], means[:, 1]
@@ -99,10 +101,3 @@ class Sums:
         noise = (mean_square - 2 * direction * mean + direction.square()).clamp(min=0).sqrt()
         spread = (square - norm.square()).clamp(min=0).sqrt()
         return Prototypes(*(part.float() for part in (direction, noise, norm, spread, count)))
-
-
-def summed_over_processes(counts: Tensor) -> Tensor:
-    """The sum of what all processes hold."""
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(counts)
-    return counts

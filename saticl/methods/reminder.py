@@ -11,8 +11,9 @@ p, q: softmax of teacher and student over the old classes and background, at tem
 with a new class. m_k: mean of the previous model's decoder map over the positions of new class k in the batch. P_c:
 mean of the same map over the positions of old class c, counted when the previous step ended, with its final weights,
 over its training tiles: by its own labels where these name a class, else by what the model before it said; a class
-that the tiles of a step do not show keeps the mean it had. Positions have the label of the nearest pixel. New classes
-start from the background's classifier. Step 0 is plain cross entropy; where a step brings no new class, L_csw is 0.
+that the tiles of a step do not show keeps the mean it had. Positions have the label of the nearest pixel; r_k is 0
+where none is of k. New classes start from the background's classifier. Step 0 is plain cross entropy; where a step
+brings no new class, L_csw is 0.
 
 State: P and the number of positions that each is a mean of.
 
@@ -67,9 +68,11 @@ class REMINDER(PLOP):
         num_old, options = self.task.num_old, self.options
         labels = nearest_labels(target, old.pixels.shape[-2:])
         of_new = class_means(old.pixels, labels, self.task.num_seen)[num_old:]
+        shown = class_counts(labels, self.task.num_seen)[num_old:] > 0
         known, of_old = self.pixel_means.known[:num_old], self.pixel_means.means[:num_old]
         similarity = class_similarity(of_new, of_old, known, options.threshold)
-        return similarity_distillation(new.logits, old.logits, target, similarity, options.temperature)
+        shared = similarity.where(shown[:, None], 0)
+        return similarity_distillation(new.logits, old.logits, target, shared, options.temperature)
 
     def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
         """Make room for means of the decoder's map."""

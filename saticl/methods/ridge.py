@@ -12,7 +12,9 @@ from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, distributed
+from torch import Tensor
+
+from saticl.methods.processes import sum_over_processes
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ class Sums:
 
     def over_processes(self) -> Self:
         """Added up over all processes, in place."""
-        if distributed.is_available() and distributed.is_initialized():
-            for tensor in vars(self).values():
-                distributed.all_reduce(tensor)
+        sum_over_processes(*vars(self).values())
         return self
 
     def plus(self, earlier: "Sums") -> "Sums":

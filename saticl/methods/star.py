@@ -40,7 +40,8 @@ from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses import absence, centre_repulsion, class_bce, feature_mse, weighted_absence
 from saticl.methods.base import Criterion, Network
 from saticl.methods.options import STAROptions
-from saticl.methods.prototypes import Prototypes, Sums, summed_over_processes
+from saticl.methods.processes import sum_over_processes
+from saticl.methods.prototypes import Prototypes, Sums
 from saticl.methods.sigmoid import PerClass, nearest, segmenter, unclaimed
 from saticl.options import KDOptions
 from saticl.tasks import Task
@@ -81,7 +82,7 @@ class STAR(PerClass):
             labels = nearest(batch.target, coarse.shape[-2:])
             called = seen(coarse).where(labels == BACKGROUND, labels)
             counts += torch.bincount(called.flatten(), minlength=len(counts))
-        counts = summed_over_processes(counts)
+        sum_over_processes(counts)
         labelled = counts[:IGNORE].sum().clamp(min=1)
         self.lacking = (before.count - counts[: self.task.num_old]).clamp(min=0) / labelled
 

@@ -80,6 +80,14 @@ def test_a_method_that_only_follows_its_own_steps_refuses_others(tmp_path: Path)
     assert build_networks(plan(tmp_path, "dkd", "dkd"))[1] is not None
 
 
+@pytest.mark.parametrize("before", ["dkd", "star"])
+def test_scores_that_are_no_softmaxs_are_read_by_their_own_method_only(before: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidCheckpoint, match=rf"trained with {before}, whose scores mib would misread: .*--method {before}, or"
+    ):
+        build_networks(plan(tmp_path, before, "mib"))
+
+
 @pytest.mark.parametrize("step", [0, 1])
 def test_a_network_that_the_method_can_do_nothing_with_is_refused(step: int, tmp_path: Path) -> None:
     planned = plan(tmp_path, "ft", f"{THIS}:Picky")

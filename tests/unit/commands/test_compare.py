@@ -391,6 +391,7 @@ def test_two_comparisons_at_once_train_no_run_twice(
         (("--task=222a", "--method=ft", "--cluster=tcp://x:1", "--jobs=2"), "leave them out, or leave out --cluster"),
         (("--task=offline", "--method=ft,mib", "--share-base"), "the task offline has no other step"),
         (("--task=222a", "--method=ewc,ft", "--share-base"), "name another method first, such as mib"),
+        (("--task=222a", "--method=dkd,ft", "--share-base"), "step 0 of dkd, from which no other method can go on"),
         (("--task=222a", "--method=ft", "--gpus=97"), "--gpus 97 cannot be used"),
         (("--task=222a", "--method=ft", "--", "--trainer.max-epoch=2"), "There is no option --trainer.max-epoch."),
         (("--task=222a", "--method=ft", "--", "--seed=2"), "write --seeds before `--`"),

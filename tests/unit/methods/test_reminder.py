@@ -150,6 +150,16 @@ def test_batches_without_a_new_class_and_steps_without_one_distil_no_scores() ->
     assert set(build(MOVING).distillation(kept, old, hidden)) == {"pod"}
 
 
+def test_a_new_class_whose_pixels_lie_between_positions_is_like_no_old_one() -> None:
+    method, _ = inherited()
+    (student, teacher), batch = networks(), batches()[0]
+    new, old = student(batch.image), teacher(batch.image)
+    target = torch.zeros_like(batch.target)
+    target[:, 1::2, 1::2] = 3
+
+    assert method.distillation(new, old, target)["kd"] == 0
+
+
 def test_the_first_step_of_another_method_is_refused() -> None:
     with pytest.raises(InvalidCheckpoint, match="--method reminder"):
         build().import_state({})
