@@ -18,8 +18,8 @@ AT_ONCE = 2**26
 class RandomFeatures(Classifier):
     """Scores W ReLU(P f) of pixels f [D]: P [M, D] is random and stays, the heads are the rows of W [K, M].
 
-    In full precision, because solved weights are large and cancel each other; strip by strip, because M is much larger
-    than D. There is no dropout. Kernels are 1x1; where those of `plain` make four pixels of one, each score stands for
+    In full precision, because solved weights are large and cancel each other, and as products of matrices, because
+    GPUs shorten the numbers of convolutions (TF32); strip by strip, because M is much larger than D. There is no dropout. Kernels are 1x1; where those of `plain` make four pixels of one, each score stands for
     all four.
 
     Args:
@@ -81,4 +81,5 @@ def is_recorded() -> bool:
 
 @full_precision
 def _scores(pixels: Feature, projection: Tensor, weight: Tensor, bias: Tensor) -> Logits:
-    return F.conv2d(F.conv2d(pixels, projection).relu_(), weight, bias)
+    features = (pixels.movedim(1, -1) @ projection.flatten(1).T).relu_()
+    return F.linear(features, weight.flatten(1), bias).movedim(-1, 1)

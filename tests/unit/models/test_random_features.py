@@ -75,6 +75,17 @@ def test_it_computes_in_full_precision_inside_autocast() -> None:
     assert_close(scores, made(pixels), rtol=0, atol=0)
 
 
+def test_nothing_is_convolved_because_a_gpu_would_shorten_the_numbers() -> None:
+    made, pixels = build(), torch.randn(1, 5, 4, 4)
+
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        made(pixels)
+
+    called = {event.key for event in profile.key_averages()}
+    assert any("mm" in name for name in called)
+    assert not any("conv" in name for name in called)
+
+
 def test_weights_that_are_loaded_bring_their_width() -> None:
     trained, empty = build(width=11), build(width=7)
     copied = copy.deepcopy(empty)
