@@ -80,6 +80,14 @@ def test_a_method_that_only_follows_its_own_steps_refuses_others(tmp_path: Path)
     assert build_networks(plan(tmp_path, "dkd", "dkd"))[1] is not None
 
 
+@pytest.mark.parametrize("before", ["dkd", "star"])
+def test_scores_without_a_background_are_not_taken_for_others(before: str, tmp_path: Path) -> None:
+    said = rf"trained with {before}, whose scores cbd would misread: use --method {before} for this step, too\.$"
+
+    with pytest.raises(InvalidCheckpoint, match=said):
+        build_networks(plan(tmp_path, before, "cbd"))
+
+
 @pytest.mark.parametrize("step", [0, 1])
 def test_a_network_that_the_method_can_do_nothing_with_is_refused(step: int, tmp_path: Path) -> None:
     planned = plan(tmp_path, "ft", f"{THIS}:Picky")
