@@ -86,5 +86,5 @@ def is_recorded() -> bool:
 
 @full_precision
 def _scores(pixels: Feature, projection: Tensor, weight: Tensor, bias: Tensor) -> Logits:
-    features = (pixels.movedim(1, -1) @ projection.flatten(1).T).relu_()
-    return F.linear(features, weight.flatten(1), bias).movedim(-1, 1)
+    features = F.linear(pixels.permute(0, 2, 3, 1), projection.flatten(1)).relu_()
+    return F.linear(features, weight.flatten(1), bias).permute(0, 3, 1, 2)  # of movedim, onnx would record a -1
