@@ -150,10 +150,10 @@ def require_same_network(info: StepInfo, options: ModelOptions, path: Path) -> N
 
 
 def require_continuable(info: StepInfo, added: Collection[str], method: str, path: Path) -> None:
-    """Refuse to continue with another method than that of the previous step where one of the two does not allow it.
+    """Refuse a method that only follows its own steps, cannot rebuild what the previous one added, or misreads scores.
 
-    The method only follows its own steps; or it would read as a softmax's what are no such scores (`Method.decode`);
-    or it cannot rebuild the modules that the previous one added: what its step seals, nobody could open.
+    What a step of the second seals, nobody could open; the third would take scores for others than they are, such as
+    that of a background which has none.
 
     Raises:
         InvalidCheckpoint: naming the modules and the methods.
@@ -166,16 +166,21 @@ def require_continuable(info: StepInfo, added: Collection[str], method: str, pat
             f"The step in {path} was trained with {info.method}, and {method} can only follow steps of its own: train "
             f"the steps before this one with --method {method}."
         )
-    if getattr(before.decode, "__func__", None) is not Method.decode.__func__:  # type: ignore[attr-defined]
-        raise InvalidCheckpoint(
-            f"The step in {path} was trained with {info.method}, whose scores {method} would misread: continue with "
-            f"--method {info.method}, or train the steps before this one with --method {method}."
-        )
     if added:
         raise InvalidCheckpoint(
             f"The network in {path} holds modules ({', '.join(sorted(added)[:3])}) of the method {info.method}, which "
             f"{method} does not know: use the same --method for every step."
         )
+    if _decoder(before) not in (_decoder(Method), _decoder(kind)):
+        raise InvalidCheckpoint(
+            f"The step in {path} was trained with {info.method}, whose scores {method} would misread: continue with "
+            f"--method {info.method}, or train the steps before this one with --method {method}."
+        )
+
+
+def _decoder(method: type[Method]) -> object:
+    """How a method reads scores: equal for those that read them alike."""
+    return getattr(method.decode, "__func__", method.decode)
 
 
 def _groups(groups: tuple[tuple[str, ...], ...]) -> str:

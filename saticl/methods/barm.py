@@ -37,11 +37,12 @@ from torch import nn
 
 from saticl.errors import InvalidCheckpoint
 from saticl.labels import BACKGROUND
-from saticl.losses import absence, class_bce, feature_mse, presence_margin, sigmoid_distillation
+from saticl.losses import absence, class_bce, feature_mse, nearest_labels, presence_margin, sigmoid_distillation
 from saticl.methods.base import Method, Network
+from saticl.methods.frozen import number_of_heads
 from saticl.methods.options import BARMOptions
 from saticl.methods.phases import Phase
-from saticl.methods.sigmoid import nearest, previous, segmenter
+from saticl.methods.sigmoid import previous, segmenter
 from saticl.models.classifier import Classifier
 from saticl.models.ears import EarClassifier
 from saticl.models.unet import resize
@@ -109,7 +110,7 @@ class BARM(Method):
         heard, heard_before = ours.heard(new.pixels), theirs.heard(old.pixels)
         scores, scores_before = ours.scored(heard), theirs.scored(heard_before)
         residual = resize(scores[-1][:, :1], target.shape[-2:])
-        hidden = (nearest(target, new.pixels.shape[-2:]) == BACKGROUND)[:, None]
+        hidden = (nearest_labels(target, new.pixels.shape[-2:]) == BACKGROUND)[:, None]
         pairs = zip(heard, heard_before, strict=False)  # the last ear is new
         features = [feature_mse(e * hidden, e_old * hidden) for e, e_old in pairs]
         outputs = [sigmoid_distillation(h, h_old) for h, h_old in zip(scores, scores_before, strict=False)]
@@ -124,7 +125,7 @@ class BARM(Method):
     @property
     def current(self) -> int | None:
         """Index of this step's ear; None where it has none."""
-        return sum(size > 0 for size in self.task.head_sizes) - 1 if self.task.new else None
+        return number_of_heads(self.task) - 1 if self.task.new else None
 
 
 def ears(network: nn.Module) -> EarClassifier:

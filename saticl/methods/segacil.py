@@ -23,11 +23,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saticl.errors import InvalidCheckpoint
 from saticl.labels import BACKGROUND, IGNORE
+from saticl.losses import nearest_labels
 from saticl.losses.precision import full_precision
 from saticl.methods.base import Method
 from saticl.methods.options import SegACILOptions
@@ -73,21 +73,23 @@ class SegACIL(Method):
         was_training = network.training
         network.eval()
         for batch in batches:
-            fresh.add(*self.samples(classifier, network(batch.image).pixels, batch.target))
+            pixels, labels = self.samples(network(batch.image).pixels, batch.target)
+            for some, known in zip(*(tensor.split(classifier.at_once) for tensor in (pixels, labels)), strict=True):
+                features = classifier.features(some)
+                fresh.add(features, self.labelled(known, features, classifier))
         network.train(was_training)
         fresh = fresh.over_processes()
         self.sums = fresh if self.sums is None else fresh.plus(self.sums)
         write(classifier, self.sums.solve(options.gamma))
 
-    def samples(self, classifier: RandomFeatures, pixels: Feature, target: Labels) -> tuple[Tensor, Tensor]:
-        """Random features [N, M] and labels [N] of the pixels that count."""
-        labels = F.interpolate(target[:, None].float(), pixels.shape[-2:], mode="nearest")[:, 0].long()
+    def samples(self, pixels: Feature, target: Labels) -> tuple[Tensor, Tensor]:
+        """The pixels that count [N, D], and their labels [N]."""
+        labels = nearest_labels(target, pixels.shape[-2:])
         stride = -(-max(labels.shape[-2:]) // self.options.side)
         taken = pixels[..., ::stride, ::stride].movedim(1, -1).flatten(0, -2)
         labels = labels[..., ::stride, ::stride].flatten()
         valid = labels != IGNORE
-        features = classifier.features(taken[valid])
-        return features, self.labelled(labels[valid], features, classifier)
+        return taken[valid], labels[valid]
 
     def labelled(self, labels: Tensor, features: Tensor, classifier: RandomFeatures) -> Tensor:
         """Labels [N] in which background pixels carry the old class of which the present heads are sure."""

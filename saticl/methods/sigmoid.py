@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saticl.labels import BACKGROUND
 from saticl.methods.base import Method, Network
 from saticl.models.segmenter import Segmenter
-from saticl.types import Labels, Logits, Output
+from saticl.types import Logits, Output
 
 
 class PerClass(Method):
@@ -56,11 +55,6 @@ def unclaimed(logits: Logits) -> Logits:
     """Scores [B, K, H, W] in which the background has 0, the score of a sigmoid of 1/2."""
     claims = logits[:, BACKGROUND + 1 :].float()
     return torch.cat([torch.zeros_like(logits[:, :1], dtype=claims.dtype), claims], dim=1)
-
-
-def nearest(target: Labels, size: torch.Size) -> Labels:
-    """Labels [B, H, W] of the nearest pixels of a smaller map [B, h, w]."""
-    return F.interpolate(target[:, None].float(), size, mode="nearest")[:, 0].long()
 
 
 def segmenter(network: Network | nn.Module) -> Segmenter:

@@ -33,16 +33,17 @@ learning rate and one weight decay for all.
 from collections.abc import Iterable, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saticl.errors import InvalidCheckpoint
 from saticl.labels import BACKGROUND, IGNORE
-from saticl.losses import absence, centre_repulsion, class_bce, feature_mse, weighted_absence
+from saticl.losses import absence, centre_repulsion, class_bce, feature_mse, nearest_labels, weighted_absence
 from saticl.methods.base import Criterion, Network
 from saticl.methods.options import STAROptions
 from saticl.methods.processes import sum_over_processes
 from saticl.methods.prototypes import Prototypes, Sums
-from saticl.methods.sigmoid import PerClass, nearest, segmenter, unclaimed
+from saticl.methods.sigmoid import PerClass, segmenter, unclaimed
 from saticl.options import KDOptions
 from saticl.tasks import Task
 from saticl.types import Batch, Labels, Logits, Output, Terms
@@ -79,7 +80,7 @@ class STAR(PerClass):
         counts = torch.zeros(IGNORE + 1, dtype=torch.int64, device=before.count.device)
         for batch in batches:
             coarse = teacher(batch.image).coarse
-            labels = nearest(batch.target, coarse.shape[-2:])
+            labels = nearest_labels(batch.target, coarse.shape[-2:])
             called = seen(coarse).where(labels == BACKGROUND, labels)
             counts += torch.bincount(called.flatten(), minlength=len(counts))
         sum_over_processes(counts)
@@ -97,14 +98,14 @@ class STAR(PerClass):
         background = (target == BACKGROUND) & (seen(old.logits) == BACKGROUND)
         number = self.options.replayed
         invented = self.before.rows(slice(1, None)).draw(number, generator)
-        refused = segmenter(student).heads[-1](invented.flatten(0, 1)[..., None, None])
+        refused = among_their_like(segmenter(student).heads[-1], invented.flatten(0, 1))
         by_class = refused.unflatten(0, (-1, number)).transpose(1, 2).flatten(3)
         share = 1 / (1 + self.lacking.sum())
         return {
             "ce": share * loss,
             "background": share * self.lacking[BACKGROUND] * absence(scores, background),
             "replay": share * weighted_absence(by_class, self.lacking[1:]),
-            **self.kept(new, old, nearest(target, old.coarse.shape[-2:])),
+            **self.kept(new, old, nearest_labels(target, old.coarse.shape[-2:])),
         }
 
     def kept(self, new: Output, old: Output, labels: Labels) -> Terms:
@@ -126,7 +127,7 @@ class STAR(PerClass):
         student.eval()
         for batch in batches:
             pixels = student(batch.image).pixels
-            sums.add(pixels, nearest(batch.target, pixels.shape[-2:]))
+            sums.add(pixels, nearest_labels(batch.target, pixels.shape[-2:]))
         student.train(training)
         found = sums.prototypes()
         self.known = self.before.followed_by(found.rows(slice(self.task.num_old, None))) if self.is_later else found
@@ -165,6 +166,13 @@ class STAR(PerClass):
 def seen(scores: Logits) -> Labels:
     """The class of every pixel [B, H, W]; background where no sigmoid is above 1/2."""
     return unclaimed(scores).argmax(1)
+
+
+def among_their_like(head: nn.Module, features: Tensor) -> Logits:
+    """Scores [N, K, n, n] of features [N, D] by a head that may see more than one place: all around are the same."""
+    side = head.get_parameter("weight").shape[-1]
+    scores = head(features[..., None, None].expand(-1, -1, side, side))
+    return F.pad(scores, [-(side // 2)] * 4) if side % 2 else scores
 
 
 def of_another_method(state: Mapping[str, Tensor]) -> InvalidCheckpoint:

@@ -167,7 +167,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "Cha et al., NeurIPS 2021, arXiv:2106.11562",
         "saticl.methods.ssul:SSUL",
         reads=frozenset({"ssul"}),
-        ignores=frozenset({"ce", "class_weights"}),
+        ignores=frozenset({"ce", "class_weights", "model.init_balanced"}),
     ),
     MethodSpec(
         "dft",
@@ -181,6 +181,7 @@ METHODS: tuple[MethodSpec, ...] = (
         "SegACIL, ACM MM 2025, arXiv:2412.10834",
         "saticl.methods.segacil:SegACIL",
         reads=frozenset({"segacil"}),
+        ignores=frozenset({"model.init_balanced"}),
     ),
     MethodSpec(
         "mbs",

@@ -12,15 +12,15 @@ from saticl.models.classifier import Classifier, Doubling
 from saticl.types import Feature, Logits
 
 AT_ONCE = 2**26
-"""Random features that exist at the same time: a quarter of a gigabyte."""
+"""Random features that exist at the same time: a quarter of a gigabyte, or half of one in float64."""
 
 
 class RandomFeatures(Classifier):
     """Scores W ReLU(P f) of pixels f [D]: P [M, D] is random and stays, the heads are the rows of W [K, M].
 
-    In full precision, because solved weights are large and cancel each other; strip by strip, because M is much larger
-    than D. There is no dropout. Kernels are 1x1; where those of `plain` make four pixels of one, each score stands for
-    all four.
+    In full precision, because solved weights are large and cancel each other, and as products of matrices, because
+    GPUs shorten the numbers of convolutions (TF32); strip by strip, because M is much larger than D. There is no
+    dropout. Kernels are 1x1; where those of `plain` make four pixels of one, each score stands for all four.
 
     Args:
         plain: the classifier in whose place it comes; every head has a head of the same size here, of zeros.
@@ -53,9 +53,14 @@ class RandomFeatures(Classifier):
         weight, bias = (torch.cat(parts) for parts in zip(*(head.parameters() for head in self.heads), strict=True))
         if is_recorded():  # the number of strips would be, too
             return _scores(pixels, self.projection, weight, bias)
-        rows = max(1, AT_ONCE // (len(pixels) * pixels.shape[-1] * len(self.projection)))
+        rows = max(1, self.at_once // (len(pixels) * pixels.shape[-1]))
         strips = pixels.split(rows, dim=2)
         return torch.cat([_scores(strip, self.projection, weight, bias) for strip in strips], dim=2)
+
+    @property
+    def at_once(self) -> int:
+        """Pixels whose random features may exist at the same time."""
+        return max(1, AT_ONCE // len(self.projection))
 
     def features(self, pixels: Tensor) -> Tensor:
         """Random features [N, M] float64 of pixels [N, D]."""
@@ -81,4 +86,5 @@ def is_recorded() -> bool:
 
 @full_precision
 def _scores(pixels: Feature, projection: Tensor, weight: Tensor, bias: Tensor) -> Logits:
-    return F.conv2d(F.conv2d(pixels, projection).relu_(), weight, bias)
+    features = F.linear(pixels.permute(0, 2, 3, 1), projection.flatten(1)).relu_()
+    return F.linear(features, weight.flatten(1), bias).permute(0, 3, 1, 2)  # of movedim, onnx would record a -1

@@ -370,6 +370,12 @@ def test_an_option_that_the_method_does_not_read_is_refused() -> None:
         resolve_training(parse(TrainConfig, "--data-root=d", "--method=ft", "--kd.alpha=2"))
 
 
+@pytest.mark.parametrize("method", ["ssul", "segacil", "dkd", "star", "barm"])
+def test_new_rows_that_a_method_starts_itself_take_nothing_from_the_background(method: str) -> None:
+    with pytest.raises(InvalidOptions, match=rf"init-balanced has no effect on the method {method}: "):
+        resolve_training(parse(TrainConfig, "--data-root=d", f"--method={method}", "--model.init-balanced"))
+
+
 def test_an_option_that_the_method_does_not_read_passes_at_its_default() -> None:
     config = resolve_training(parse(TrainConfig, "--data-root=d", "--method=ft", "--kd.alpha=1"))
 

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from saticl.errors import InvalidCheckpoint
 from saticl.labels import IGNORE
-from saticl.losses import class_bce
+from saticl.losses import class_bce, nearest_labels
 from saticl.methods.barm import BARM, ears
 from saticl.methods.criterion import build_criterion
 from saticl.methods.options import BARMOptions
-from saticl.methods.sigmoid import nearest
 from saticl.models.ears import EarClassifier
 from saticl.models.teacher import Teacher
 from saticl.options import CEOptions, KDOptions
@@ -117,7 +116,7 @@ def test_old_scores_and_earlier_residuals_have_no_gradient_from_labels() -> None
 def test_features_of_earlier_ears_stay_in_the_background() -> None:
     student, teacher = networks()
     new, old = student(batch().image).pixels, teacher(batch().image).pixels
-    mask = nearest(batch().target, new.shape[-2:]) == 0
+    mask = nearest_labels(batch().target, new.shape[-2:]) == 0
     assert mask.any()
     assert not mask.all()
 

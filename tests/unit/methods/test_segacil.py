@@ -15,6 +15,7 @@ from saticl.methods.criterion import build_criterion
 from saticl.methods.options import SegACILOptions
 from saticl.methods.ridge import Sums
 from saticl.methods.segacil import KEYS, SegACIL, nearest_probabilities
+from saticl.models import random_features
 from saticl.models.random_features import RandomFeatures
 from saticl.options import CEOptions, KDOptions
 from saticl.tasks import Protocol, Task
@@ -158,16 +159,32 @@ def test_at_most_so_many_pixels_per_side_count(side: int, taken: int) -> None:
 
 
 def test_labels_are_those_at_the_place_of_a_pixel() -> None:
-    classifier = RandomFeatures(toy().classifier, WIDTH)
     target = torch.tensor([0, 1, IGNORE])[torch.randint(3, (1, 8, 8))]
     pixels = torch.randn(1, 5, 4, 4)
 
-    features, labels = segacil(0, side=2).samples(classifier, pixels, target)
+    taken, labels = segacil(0, side=2).samples(pixels, target)
 
     places = [(row, col) for row in (0, 2) for col in (0, 2) if target[0, 2 * row, 2 * col] != IGNORE]
     assert labels.tolist() == [int(target[0, 2 * row, 2 * col]) for row, col in places]
     expected = torch.stack([pixels[0, :, row, col] for row, col in places]) if places else torch.empty(0, 5)
-    assert_close(features, classifier.features(expected))
+    assert_close(taken, expected, rtol=0, atol=0)
+
+
+def test_a_batch_is_summed_in_parts_that_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts, sizes = segacil(0), segacil(0), []
+    whole.consolidate(toy(), None, batches(0, [0, 1]))
+    plain = RandomFeatures.features
+
+    def counted(self: RandomFeatures, pixels: Tensor) -> Tensor:
+        sizes.append(len(pixels))
+        return plain(self, pixels)
+
+    monkeypatch.setattr(RandomFeatures, "features", counted)
+    monkeypatch.setattr(random_features, "AT_ONCE", 10 * WIDTH)
+    parts.consolidate(toy(), None, batches(0, [0, 1]))
+
+    assert max(sizes) == 10
+    assert_close(parts.export_state(), whole.export_state())
 
 
 def test_sums_survive_the_disk_and_those_of_other_options_are_refused() -> None:

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from saticl.errors import InvalidCheckpoint
 from saticl.labels import IGNORE
-from saticl.losses import absence, centre_repulsion, class_bce
+from saticl.losses import absence, centre_repulsion, class_bce, nearest_labels
 from saticl.methods.criterion import build_criterion
 from saticl.methods.options import STAROptions
 from saticl.methods.prototypes import Prototypes
-from saticl.methods.sigmoid import nearest
-from saticl.methods.star import STAR
+from saticl.methods.star import STAR, among_their_like
+from saticl.models.classifier import Classifier
 from saticl.models.teacher import Teacher
-from saticl.options import CEOptions, KDOptions
+from saticl.options import CEOptions, KDOptions, ModelOptions
 from saticl.tasks import Protocol, Task
 from saticl.types import Batch
 from tests.toy import ToySegmenter
@@ -79,7 +79,7 @@ def test_what_a_step_lacks_is_counted_over_its_tiles() -> None:
 
     method.begin(student, teacher, batches)
 
-    places = [(nearest(one.target, torch.Size((8, 8))), called(teacher(one.image).coarse)) for one in batches]
+    places = [(nearest_labels(one.target, torch.Size((8, 8))), called(teacher(one.image).coarse)) for one in batches]
     labelled = sum(int((labels != IGNORE).sum()) for labels, _ in places)
     of = [sum(int(((labels == 0) & (said == index)).sum()) for labels, said in places) for index in range(3)]
     assert of[0] > 0
@@ -116,13 +116,25 @@ def test_real_background_and_invented_features_are_averaged_by_how_many_they_sta
     torch.testing.assert_close(found["replay"], (2.0 * refused[0] + 0.25 * refused[1]) / total)
 
 
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_invented_features_are_scored_as_a_region_of_them(kernel: int) -> None:
+    torch.manual_seed(0)
+    (head,) = Classifier(ModelOptions(), 5, (4,), kernel).heads
+    features = torch.randn(6, 5)
+
+    found = among_their_like(head, features)
+
+    region = head(features[..., None, None].expand(-1, -1, 8, 8))[..., 2:4, 2:4]
+    torch.testing.assert_close(found.expand_as(region) if kernel != 2 else found[..., :2, :2], region)
+
+
 def test_features_are_kept_where_the_previous_model_sees_a_class_in_the_background() -> None:
     student, teacher = networks()
     new, old = student(batch().image), teacher(batch().image)
 
     found = build().terms(batch(), student, teacher, torch.Generator())["features"]
 
-    labels = nearest(batch().target, torch.Size((8, 8)))
+    labels = nearest_labels(batch().target, torch.Size((8, 8)))
     region = (labels == 0) & (called(old.coarse) > 0)
     assert 0 < region.sum() < region.numel()
     difference = (new.pixels - old.pixels).movedim(1, -1)[region]
@@ -131,7 +143,7 @@ def test_features_are_kept_where_the_previous_model_sees_a_class_in_the_backgrou
 
 def test_new_classes_keep_away_from_old_ones_that_were_seen() -> None:
     student, teacher = networks()
-    new, labels = student(batch().image), nearest(batch().target, torch.Size((8, 8)))
+    new, labels = student(batch().image), nearest_labels(batch().target, torch.Size((8, 8)))
     features = new.pixels.movedim(1, -1).flatten(0, -2)
 
     both = build().terms(batch(), student, teacher, torch.Generator())["contrast"]
@@ -175,7 +187,7 @@ def test_after_a_step_prototypes_of_its_classes_come_to_those_known() -> None:
 
     assert student.training
     state = method.export_state()
-    labels = nearest(batch().target, torch.Size((8, 8)))
+    labels = nearest_labels(batch().target, torch.Size((8, 8)))
     assert state["star.count"].tolist() == [400, 300, 200, *(2 * int((labels == k).sum()) for k in (3, 4))]
     torch.testing.assert_close(state["star.direction"][:3], known().direction)
     units = F.normalize(student(batch().image).pixels.movedim(1, -1)[labels == 4], dim=1)
@@ -192,7 +204,7 @@ def test_a_first_step_counts_the_background_too() -> None:
 
     method.consolidate(student, None, [batch(0)])
 
-    labels = nearest(batch(0).target, torch.Size((8, 8)))
+    labels = nearest_labels(batch(0).target, torch.Size((8, 8)))
     assert method.export_state()["star.count"].tolist() == [int((labels == k).sum()) for k in range(3)]
 
 

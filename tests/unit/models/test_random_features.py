@@ -1,6 +1,7 @@
 """A classifier on random features."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from saticl.models.classifier import Classifier
 from saticl.models.random_features import RandomFeatures
 from saticl.models.segmenter import Segmenter
 from saticl.options import ModelOptions
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: requirements-dev.txt brings it")
 
 
 def build(width: int = 7, sizes: tuple[int, ...] = (3, 2), kernel: int = 1) -> RandomFeatures:
@@ -73,6 +76,28 @@ def test_it_computes_in_full_precision_inside_autocast() -> None:
 
     assert scores.dtype == torch.float32
     assert_close(scores, made(pixels), rtol=0, atol=0)
+
+
+def test_nothing_is_convolved_because_a_gpu_would_shorten_the_numbers() -> None:
+    made, pixels = build(), torch.randn(1, 5, 4, 4)
+
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        made(pixels)
+
+    called = {event.key for event in profile.key_averages()}
+    assert any("mm" in name for name in called)
+    assert not any("conv" in name for name in called)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_it_is_exported_for_images_of_any_size(tmp_path: Path) -> None:
+    made, pixels, file = build().eval(), torch.randn(2, 5, 6, 3), tmp_path / "made.onnx"
+    sizes = {"pixels": {0: "batch", 2: "height", 3: "width"}}
+
+    torch.onnx.export(made, (torch.randn(1, 5, 4, 4),), file, input_names=["pixels"], dynamic_axes=sizes, dynamo=False)
+    (scores,) = onnxruntime.InferenceSession(file).run(None, {"pixels": pixels.numpy()})
+
+    assert_close(torch.from_numpy(scores), made(pixels).detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_weights_that_are_loaded_bring_their_width() -> None:
