@@ -94,6 +94,7 @@ def test_after_an_error_nothing_more_is_written(tmp_path: Path, monkeypatch: pyt
     assert written == ["a"]
 
 
+@pytest.mark.usefixtures("listening")
 def test_ctrl_c_while_the_last_files_are_awaited_gives_up_what_waits_and_ends_what_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
