@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -87,6 +88,32 @@ def test_frozen_parameters_are_not_optimised(target: str, kind: type) -> None:
 
     assert type(optimizer) is kind
     assert [parameter for group in optimizer.param_groups for parameter in group["params"]] == [layer.weight]
+
+
+@pytest.mark.parametrize(
+    ("target", "plain"),
+    [
+        ("adamw", lambda parameters: torch.optim.AdamW(parameters, 0.1, (0.9, 0.999), weight_decay=0.01)),
+        ("adam", lambda parameters: torch.optim.Adam(parameters, 0.1, (0.9, 0.999), weight_decay=0.01)),
+        ("sgd", lambda parameters: torch.optim.SGD(parameters, 0.1, 0.9, weight_decay=0.01, nesterov=True)),
+    ],
+)
+def test_the_fast_kernels_do_what_the_plain_ones_do(target: str, plain: Callable[..., torch.optim.Optimizer]) -> None:
+    torch.manual_seed(0)
+    one, other = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+    other.load_state_dict(one.state_dict())
+    one.to(memory_format=torch.channels_last)
+    options = OptimizerOptions(target=target, lr=0.1, momentum=0.9, weight_decay=0.01)
+    pairs = [(one, build_optimizer(options, one.named_parameters())), (other, plain(other.parameters()))]
+
+    for _ in range(3):
+        image = torch.randn(2, 3, 8, 8)
+        for layer, optimizer in pairs:
+            optimizer.zero_grad()
+            layer(image).square().sum().backward()
+            optimizer.step()
+
+    torch.testing.assert_close(one.state_dict(), other.state_dict())
 
 
 def test_sgd_uses_nesterov_momentum() -> None:
