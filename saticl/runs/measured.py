@@ -30,7 +30,7 @@ class Measured:
     """A finished run in numbers."""
 
     numbers: dict[str, float]
-    """The `summary` of docs/metrics.md, `background` (its IoU after the last step) and COSTS; NaN: not known."""
+    """The `summary` of docs/metrics.md, `background` (its mean IoU over steps) and COSTS; NaN: not known."""
     classes: tuple[ClassScore, ...]
 
 
@@ -42,9 +42,15 @@ def measure(run: Path, split: str) -> Measured:
     """
     record, steps = read_steps(run, split), find_steps(run, "all")
     epochs = [Journal(step.folder / JOURNAL_FILE).epochs() for step in steps]
-    background = {"background": record.classes[0].iou[-1]} if record.classes else {}
+    background = {"background": over_steps(record.classes[0].iou)} if record.classes else {}
     numbers = {**record.summary, **background, **costs(epochs)}
     return Measured(numbers, tuple(class_scores(record, steps[-1].info.groups)))
+
+
+def over_steps(scores: Sequence[float]) -> float:
+    """Mean over the steps that have ground truth: where all classes are learned, there may be no background left."""
+    known = _known(scores)
+    return statistics.fmean(known) if known else math.nan
 
 
 def class_scores(record: StepsRecord, groups: Sequence[Sequence[str]]) -> Iterable[ClassScore]:

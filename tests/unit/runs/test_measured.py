@@ -7,7 +7,7 @@ import pytest
 
 from saticl.errors import InvalidRecord
 from saticl.runs.journal import Epoch
-from saticl.runs.measured import class_scores, costs, measure
+from saticl.runs.measured import class_scores, costs, measure, over_steps
 from saticl.runs.steps import ClassOverSteps, StepsRecord, write_steps
 from tests.trained import epoch, info, write_step
 
@@ -46,6 +46,11 @@ def test_a_class_is_scored_after_every_step_that_knows_it() -> None:
     assert math.isnan(scores[5][3])
 
 
+def test_the_background_counts_while_there_is_one() -> None:
+    assert over_steps((0.9, 0.6, NAN)) == pytest.approx(0.75)
+    assert math.isnan(over_steps((NAN,)))
+
+
 def test_a_run_in_numbers(tmp_path: Path) -> None:
     for step in range(2):
         write_step(tmp_path, info(step), (epoch(seconds=2.0 + step),))
@@ -54,7 +59,7 @@ def test_a_run_in_numbers(tmp_path: Path) -> None:
     found = measure(tmp_path, "test")
 
     assert found.numbers == {
-        "final": 0.25, "background": 0.8, "seconds_per_iteration": 1.5, "peak_memory_mb": 100.0, "train_seconds": 5.0,
+        "final": 0.25, "background": pytest.approx(0.85), "seconds_per_iteration": 1.5, "peak_memory_mb": 100.0, "train_seconds": 5.0,
     }  # fmt: skip
     assert len(found.classes) == 7
     with pytest.raises(InvalidRecord, match="run `test"):
