@@ -59,7 +59,8 @@ def test_a_run_in_numbers(tmp_path: Path) -> None:
     found = measure(tmp_path, "test")
 
     assert found.numbers == {
-        "final": 0.25, "background": pytest.approx(0.85), "seconds_per_iteration": 1.5, "peak_memory_mb": 100.0, "train_seconds": 5.0,
+        "final": 0.25, "background": pytest.approx(0.85), "seconds_per_iteration": 1.5, "peak_memory_mb": 100.0,
+        "train_seconds": 5.0,
     }  # fmt: skip
     assert len(found.classes) == 7
     with pytest.raises(InvalidRecord, match="run `test"):
