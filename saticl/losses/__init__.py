@@ -4,7 +4,6 @@ Every loss computes in float32 also inside autocast (float64 stays float64), ski
 changes its arguments, and returns 0, still in the graph, where no pixel counts.
 """
 
-from saticl.losses.balanced import balanced_cross_entropy
 from saticl.losses.cross_entropy import (
     class_balanced_cross_entropy,
     cross_entropy,
@@ -22,6 +21,7 @@ from saticl.losses.distillation import (
     unlabelled_distillation,
 )
 from saticl.losses.features import attended_mse, feature_mse, local_pod_distance, weighted_mse
+from saticl.losses.joint import joint_cross_entropy, joint_pixels
 from saticl.losses.masking import fold_new, fold_old, fold_target, masked_mean, nearest_labels
 from saticl.losses.overlap import tanimoto, tversky
 from saticl.losses.prototypes import (
@@ -48,7 +48,6 @@ from saticl.losses.sigmoid import absence, class_bce, presence_margin, weighted_
 __all__ = [
     "absence",
     "attended_mse",
-    "balanced_cross_entropy",
     "centre_repulsion",
     "channel_distance",
     "class_balanced_cross_entropy",
@@ -67,6 +66,8 @@ __all__ = [
     "fold_old",
     "fold_target",
     "incremental_bce",
+    "joint_cross_entropy",
+    "joint_pixels",
     "label_guided_distillation",
     "local_pod_distance",
     "masked_mean",

@@ -72,6 +72,8 @@ class Method(nn.Module):
     `maps/<name>/<tile id>.tif` of one band in the prepared folder."""
     needs_own_base: ClassVar[bool] = False
     """Whether a step can only follow steps of the same method: it needs what these left, or their kind of scores."""
+    counted: ClassVar[tuple[str, ...]] = ()
+    """Attributes: tensors that `begin` counts where a later step brings classes; kept for an interrupted step."""
     defaults: ClassVar[Mapping[str, object]] = {}
     """Of a method outside this repository: dotted options whose default it changes (`MethodSpec.defaults`), beside
     those of the method that it extends."""
@@ -229,17 +231,20 @@ class Method(nn.Module):
     def running_state(self) -> dict[str, Tensor]:
         """Tensors beside parameters and persistent buffers from which an interrupted step continues.
 
-        Saved after every epoch, and given back in place of calling `begin` again.
+        Saved after every epoch, and given back in place of calling `begin` again. By default, what is `counted`.
         """
-        return {}
+        names = self.counted if self.task.step > 0 and self.task.new else ()
+        return {f"{type(self).__name__}.{name}": getattr(self, name) for name in names}
 
     def resume_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `running_state` gave, on the device of the method."""
-        if state:
+        if set(state) != set(self.running_state()):
             raise InvalidCheckpoint(
-                f"The interrupted step holds state ({', '.join(sorted(state)[:3])}, ...) that {type(self).__name__} "
-                "does not know: continue it with the --method it was started with."
+                f"The interrupted step was not trained with {type(self).__name__}: its state holds "
+                f"{', '.join(sorted(state)[:3]) or 'nothing'}. Continue it with the --method it was started with."
             )
+        for name, tensor in state.items():
+            setattr(self, name.rpartition(".")[2], tensor.clone())
 
 
 def no_logits(new: Output) -> Logits:

@@ -24,7 +24,6 @@ class LGKD(PLOP):
     """PLOP and label-guided distillation, the latter weighted by `kd.decoder_factor`."""
 
     options: LGKDOptions
-    name = "lgkd"
 
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:
         """L_pod and L_lgkd."""

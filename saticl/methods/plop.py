@@ -22,12 +22,11 @@ new logits are summed, not merged as probabilities, although the new classifier 
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from saticl.errors import InvalidCheckpoint
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses import fold_new, local_pod_distance, normalised_entropy, old_labels
 from saticl.methods.base import Criterion, Method, Network
@@ -46,10 +45,10 @@ STAGES = 4
 class PLOP(Method):
     """Cross entropy on pseudo labels and Local POD."""
 
+    counted = ("thresholds",)
     options: PLOPOptions
     thresholds: Tensor
     """τ [num_old]."""
-    name = "plop"
     num_bins = 10_000
     """Of the histogram from which medians are read: with few, teachers that are always or never sure share one bin."""
 
@@ -112,20 +111,6 @@ class PLOP(Method):
     def merged(self, coarse: Logits) -> Logits:
         """The student's scores with background and new classes as one: [B, num_old, h, w]."""
         return fold_new(coarse, self.task.num_old)
-
-    def running_state(self) -> dict[str, Tensor]:
-        """τ, so that an interrupted step goes on with the same."""
-        return {f"{self.name}.thresholds": self.thresholds} if self.task.step > 0 else {}
-
-    def resume_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `running_state` gave."""
-        if set(state) != set(self.running_state()):
-            raise InvalidCheckpoint(
-                f"The interrupted step was not trained with {self.name}: its state holds "
-                f"{', '.join(sorted(state)) or 'nothing'}. Continue it with the method it was started with."
-            )
-        for thresholds in state.values():
-            self.thresholds = thresholds.clone()
 
 
 class PublishedPLOP(PLOP):

@@ -55,6 +55,7 @@ SECTION = "star."
 class STAR(PerClass):
     """Prototype replay, kept features, and contrast."""
 
+    counted = ("lacking",)
     options: STAROptions
 
     def __init__(self, task: Task, criterion: Criterion, kd: KDOptions, options: STAROptions) -> None:
@@ -150,17 +151,6 @@ class STAR(PerClass):
             raise of_another_method(state)
         self.known = Prototypes(*(state[name] for name in names))
         self.directions = self.known.direction[1:][self.known.count[1:] > 0]
-
-    def running_state(self) -> dict[str, Tensor]:
-        """w, so that an interrupted step goes on with the same."""
-        return {f"{SECTION}lacking": self.lacking} if self.is_later else {}
-
-    def resume_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `running_state` gave."""
-        if set(state) != set(self.running_state()):
-            super().resume_state(state)
-        for lacking in state.values():
-            self.lacking = lacking.clone()
 
 
 def seen(scores: Logits) -> Labels:

@@ -113,7 +113,7 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "jcd",
-        "our own: labels and previous model together give every pixel its classes, and rare ones count more",
+        "our own: labels and previous model together give every pixel its classes, and rare ones are learned as fast",
         "-",
         "saticl.methods.jcd:JCD",
         reads=frozenset({"jcd"}),

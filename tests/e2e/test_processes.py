@@ -19,7 +19,7 @@ from tests.e2e.test_predict import write_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-OWN_PART_MATTERS = {"cil", "cbd", "jcd", "hciss", "star", "barm", "mbs", "reminder", "sdr", "rcil"}
+OWN_PART_MATTERS = {"cil", "cbd", "hciss", "star", "barm", "mbs", "reminder", "sdr", "rcil"}
 """Methods whose means run over what a process's part of the batch holds: pixels without a label, attention, classes,
 places where the previous model sees a class, background, statistics of norms. They agree where all parts are alike."""
 

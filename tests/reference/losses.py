@@ -165,19 +165,28 @@ def class_balanced_cross_entropy(logits: Tensor, target: Tensor) -> float:
     return mean([sum(losses) / (len(losses) + least) for losses in of_class.values()])
 
 
-def balanced_cross_entropy(logits: Tensor, old_logits: Tensor, target: Tensor, balance: float) -> float:
-    """Mean of -log q over what pixels show, weighted by (pixels of a class + 1/2048 of all) ^ -balance."""
-    shown: list[tuple[int, float, float]] = []  # class, how much of the pixel, -log q
+def shown(old_logits: Tensor, target: Tensor) -> Iterator[tuple[tuple[int, int, int], dict[int, float]]]:
+    """What every pixel shows, and how much of it: its label's class, or what the teacher says of the background."""
     for place in places(target):
-        label, q = label_at(target, place), softmax(scores_at(logits, place))
-        if label == IGNORE:
-            continue
-        says = {label: 1.0} if label != 0 else dict(enumerate(softmax(scores_at(old_logits, place))))
-        shown += [(index, share, -math.log(q[index])) for index, share in says.items()]
-    pixels = [sum(share for one, share, _ in shown if one == index) for index in range(logits.shape[1])]
-    weights = [(number + target.numel() / 2048) ** -balance for number in pixels]
-    total = sum(weights[index] * share for index, share, _ in shown)
-    return sum(weights[index] * share * loss for index, share, loss in shown) / total if shown else 0.0
+        label = label_at(target, place)
+        if label != IGNORE:
+            yield place, {label: 1.0} if label != 0 else dict(enumerate(softmax(scores_at(old_logits, place))))
+
+
+def joint_cross_entropy(logits: Tensor, old_logits: Tensor, target: Tensor, weights: Sequence[float]) -> float:
+    """Mean over pixels of -w t log q, where q is the softmax of z + log w."""
+    losses = []
+    for place, shares in shown(old_logits, target):
+        scores = zip(scores_at(logits, place), weights, strict=True)
+        q = softmax([score + math.log(weight) for score, weight in scores])
+        losses.append(sum(-weights[index] * share * math.log(q[index]) for index, share in shares.items()))
+    return mean(losses)
+
+
+def joint_pixels(old_logits: Tensor, target: Tensor, num_classes: int) -> list[float]:
+    """How many pixels show a class."""
+    every = [shares for _, shares in shown(old_logits, target)]
+    return [sum(shares.get(index, 0.0) for shares in every) for index in range(num_classes)]
 
 
 def unlabelled_distillation(

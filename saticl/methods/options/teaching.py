@@ -48,12 +48,12 @@ class CILOptions(FrozenOptions):
 
 
 class JCDOptions(FrozenOptions):
-    """JCD: labels and previous model teach together, every class by its share. Joint class-balanced distillation."""
+    """JCD: labels and previous model teach together, rare classes faster. Joint class-balanced distillation."""
 
     balance: Share = Field(
-        0.5,
-        description="how much less a pixel counts, the more pixels its class has. 0: all pixels count the same; 1: "
-        "all classes count the same",
+        1.0,
+        description="how much less a pixel pulls, the more pixels its class has. 0: all pixels pull the same; 1: all "
+        "classes pull the same",
     )
 
 

@@ -74,7 +74,9 @@ LABELLED: dict[str, Loss] = {
 SOFT: dict[str, Loss] = {
     "distillation": lambda case: losses.distillation(case.logits, case.old_logits),
     "unbiased_distillation": lambda case: losses.unbiased_distillation(case.logits, case.old_logits),
-    "balanced_cross_entropy": lambda case: losses.balanced_cross_entropy(case.logits, case.old_logits, case.target),
+    "joint_cross_entropy": lambda case: losses.joint_cross_entropy(
+        case.logits, case.old_logits, case.target, torch.arange(1.0, 1 + case.logits.shape[1]).to(case.logits.dtype)
+    ),
     "unlabelled_distillation": lambda case: losses.unlabelled_distillation(case.logits, case.old_logits, case.target),
     "incremental_bce_with_teacher": lambda case: losses.incremental_bce(case.logits, case.target, case.old_logits),
     "sigmoid_distillation": lambda case: losses.sigmoid_distillation(case.logits, case.old_logits),
@@ -231,5 +233,6 @@ def test_double_precision_stays_double(name: str, case: StepCase) -> None:
 def test_every_exported_loss_is_tested_here() -> None:
     helpers = {"fold_new", "fold_old", "fold_target", "masked_mean", "nearest_labels"}
     helpers |= {"normalised_entropy", "old_labels", "class_counts", "class_means", "class_sums", "class_similarity"}
+    helpers |= {"joint_pixels"}
 
     assert set(losses.__all__) - helpers == {name for name in losses.__all__ if name in ALL}

@@ -233,7 +233,7 @@ def test_an_interrupted_step_goes_on_with_what_was_lacking() -> None:
     resumed.resume_state(method.running_state())
 
     assert resumed.lacking.tolist() == method.lacking.tolist() != [0, 0, 0]
-    with pytest.raises(InvalidCheckpoint, match="does not know"):
+    with pytest.raises(InvalidCheckpoint, match="was not trained with STAR: its state holds plop"):
         resumed.resume_state({"plop.thresholds": torch.zeros(1)})
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from saticl.labels import IGNORE
 from saticl.losses import (
     attended_mse,
-    balanced_cross_entropy,
     class_balanced_cross_entropy,
     distillation,
     feature_mse,
@@ -26,11 +25,10 @@ from saticl.methods.cil import CIL
 from saticl.methods.criterion import build_criterion
 from saticl.methods.hciss import HCISS
 from saticl.methods.ilt import ILT
-from saticl.methods.jcd import JCD
 from saticl.methods.lwf import LwF
 from saticl.methods.lwf_mc import LwFMC
 from saticl.methods.micro import MiCro, averaged
-from saticl.methods.options import CILOptions, HCISSOptions, JCDOptions, MiCroOptions
+from saticl.methods.options import CILOptions, HCISSOptions, MiCroOptions
 from saticl.models.segmenter import Segmenter
 from saticl.options import CEOptions, KDOptions, ModelOptions
 from saticl.tasks import Protocol, Task
@@ -114,16 +112,6 @@ def test_cbd_weighs_labelled_classes_alike_and_leaves_the_other_pixels_to_the_te
     unlabelled = target.masked_fill(target == 0, IGNORE)
     torch.testing.assert_close(terms["ce"], class_balanced_cross_entropy(new.logits, unlabelled))
     torch.testing.assert_close(terms["kd"], 3 * unlabelled_distillation(new.logits, old.logits, unlabelled, 0.0))
-
-
-def test_jcd_is_one_loss_of_labels_and_teacher(case: tuple[Output, Output, Tensor]) -> None:
-    new, old, target = case
-    method = JCD(TASK, CRITERION, KD, JCDOptions(balance=0.25))
-
-    terms = method.supervision(new, old.logits, target) | method.distillation(new, old, target)
-
-    assert set(terms) == {"ce"}
-    torch.testing.assert_close(terms["ce"], balanced_cross_entropy(new.logits, old.logits, target, 0.25))
 
 
 def test_hciss_labels_old_pixels_of_which_the_teacher_is_sure_and_ignores_the_others() -> None:
