@@ -10,30 +10,34 @@ from saticl.types import Labels, Logits, Scalar
 
 
 @full_precision
-def joint_cross_entropy(logits: Logits, old_logits: Logits, target: Labels, weights: Tensor) -> Scalar:
+def joint_cross_entropy(
+    logits: Logits, old_logits: Logits, target: Labels, weights: Tensor, favour_rare: float = 0.0
+) -> Scalar:
     """Cross entropy with labels where these name a class and with the teacher in the background, weighted by class.
 
     Our own (docs/method.md). With t_i = one-hot(y_i) at pixels labelled with a class, and t_i = softmax(old_logits_i)
     at pixels labelled background:
 
-        mean_i Σ_c w_c t_i(c) (-log softmax(logits_i + log w)(c))
+        mean_i Σ_c w_c t_i(c) (-log softmax(logits_i + (1 - f) log w)(c))
 
-    The weights say how strongly a class pulls, but not what is learned: adding their logarithm makes up for them, so
-    the loss is least where softmax(logits_i) is the mean of t_i over alike pixels, whatever w (A. K. Menon et al.:
-    Long-tail learning via logit adjustment, ICLR 2021, arXiv:2007.07314, section 4).
+    The weights say how strongly a class pulls. With f = 0 they do not change what is learned: adding their logarithm
+    makes up for them, so the loss is least where softmax(logits_i) is the mean of t_i over alike pixels, whatever w
+    (A. K. Menon et al.: Long-tail learning via logit adjustment, ICLR 2021, arXiv:2007.07314, section 4). In general
+    it is least where softmax(logits_i) is in proportion to that mean times w^f.
 
     Args:
         logits: [B, K, H, W].
         old_logits: [B, K_old, H, W].
         target: [B, H, W]; IGNORE counts nowhere.
         weights: [K], positive; all 1: plain cross entropy.
+        favour_rare: f, from 0 to 1.
     """
     num_old = old_logits.shape[1]
     weights = weights.to(logits.dtype)
-    log_student = (logits + weights.log()[:, None, None]).log_softmax(1)
-    labels = _named(target)
-    by_labels = F.nll_loss(log_student, labels, weights, ignore_index=IGNORE, reduction="sum")
-    by_teacher = -(weights[:num_old] * (_taught(old_logits, target) * log_student[:, :num_old]).sum((0, 2, 3))).sum()
+    log_student = (logits + (1 - favour_rare) * weights.log()[:, None, None]).log_softmax(1)
+    by_labels = F.nll_loss(log_student, _named(target), weights, ignore_index=IGNORE, reduction="sum")
+    by_class = (_taught(old_logits, target) * log_student[:, :num_old]).sum((0, 2, 3))
+    by_teacher = -(weights[:num_old] * by_class).sum()
     return (by_labels + by_teacher) / (target != IGNORE).sum().clamp(min=1)
 
 

@@ -165,28 +165,32 @@ def class_balanced_cross_entropy(logits: Tensor, target: Tensor) -> float:
     return mean([sum(losses) / (len(losses) + least) for losses in of_class.values()])
 
 
-def shown(old_logits: Tensor, target: Tensor) -> Iterator[tuple[tuple[int, int, int], dict[int, float]]]:
-    """What every pixel shows, and how much of it: its label's class, or what the teacher says of the background."""
-    for place in places(target):
-        label = label_at(target, place)
-        if label != IGNORE:
-            yield place, {label: 1.0} if label != 0 else dict(enumerate(softmax(scores_at(old_logits, place))))
-
-
-def joint_cross_entropy(logits: Tensor, old_logits: Tensor, target: Tensor, weights: Sequence[float]) -> float:
-    """Mean over pixels of -w t log q, where q is the softmax of z + log w."""
+def joint_cross_entropy(
+    logits: Tensor, old_logits: Tensor, target: Tensor, weights: Sequence[float], favour_rare: float
+) -> float:
+    """Mean over pixels of -w t log q, where q is the softmax of z + (1 - f) log w."""
     losses = []
-    for place, shares in shown(old_logits, target):
-        scores = zip(scores_at(logits, place), weights, strict=True)
-        q = softmax([score + math.log(weight) for score, weight in scores])
+    for place in places(target):
+        label, scores = label_at(target, place), scores_at(logits, place)
+        if label == IGNORE:
+            continue
+        shares = {label: 1.0} if label != 0 else dict(enumerate(softmax(scores_at(old_logits, place))))
+        moved = zip(scores, weights, strict=True)
+        q = softmax([score + (1 - favour_rare) * math.log(weight) for score, weight in moved])
         losses.append(sum(-weights[index] * share * math.log(q[index]) for index, share in shares.items()))
     return mean(losses)
 
 
 def joint_pixels(old_logits: Tensor, target: Tensor, num_classes: int) -> list[float]:
-    """How many pixels show a class."""
-    every = [shares for _, shares in shown(old_logits, target)]
-    return [sum(shares.get(index, 0.0) for shares in every) for index in range(num_classes)]
+    """How many pixels show a class, by their label, or by the teacher where that is background."""
+    pixels = [0.0] * num_classes
+    for place in places(target):
+        label = label_at(target, place)
+        says = {label: 1.0} if label != 0 else dict(enumerate(softmax(scores_at(old_logits, place))))
+        for index, share in says.items():
+            if index != IGNORE:
+                pixels[index] += share
+    return pixels
 
 
 def unlabelled_distillation(

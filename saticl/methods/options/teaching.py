@@ -50,10 +50,10 @@ class CILOptions(FrozenOptions):
 class JCDOptions(FrozenOptions):
     """JCD: labels and previous model teach together, rare classes faster. Joint class-balanced distillation."""
 
-    balance: Share = Field(
-        1.0,
-        description="how much less a pixel pulls, the more pixels its class has. 0: all pixels pull the same; 1: all "
-        "classes pull the same",
+    favour_rare: Share = Field(
+        0.25,
+        description="how much more often a pixel is called by the name of a rare class than it occurs. 0: as often; "
+        "1: as if all classes had the same number of pixels",
     )
 
 

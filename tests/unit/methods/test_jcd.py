@@ -18,9 +18,9 @@ from saticl.types import Batch, Output
 GROUPS = (("a", "b"), ("c",))
 
 
-def build(balance: float = 0.5, step: int = 1) -> JCD:
+def build(favour_rare: float = 0.5, step: int = 1) -> JCD:
     task = Task(("a", "b", "c"), Protocol("test", GROUPS), step)
-    return JCD(task, build_criterion(CEOptions()), KDOptions(), JCDOptions(balance=balance))
+    return JCD(task, build_criterion(CEOptions()), KDOptions(), JCDOptions(favour_rare=favour_rare))
 
 
 def batch(target: list[int]) -> Batch:
@@ -39,18 +39,18 @@ def sure_teacher(image: Tensor) -> Output:
     return output(logits)
 
 
-@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=5), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
-def test_weights_are_the_equation(pixels: list[int], balance: float) -> None:
-    weights = weights_of(torch.tensor(pixels), balance).tolist()
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=5))
+def test_weights_are_the_equation(pixels: list[int]) -> None:
+    weights = weights_of(torch.tensor(pixels)).tolist()
 
     shares = [number / max(1, sum(pixels)) for number in pixels]
-    powers = [(share + 1 / 2048) ** -balance for share in shares]
-    mean = sum(share * power for share, power in zip(shares, powers, strict=True))
-    assert weights == pytest.approx([power / mean if sum(pixels) else 1 for power in powers], rel=1e-4)
+    plain = [1 / (share + 1 / 2048) for share in shares]
+    mean = sum(share * weight for share, weight in zip(shares, plain, strict=True))
+    assert weights == pytest.approx([weight / mean if sum(pixels) else 1 for weight in plain], rel=1e-4)
 
 
 def test_pixels_of_all_tiles_are_counted_once() -> None:
-    method = build(balance=1.0)
+    method = build()
 
     method.begin(torch.nn.Identity(), sure_teacher, [batch([0, 3, 255, 0, 2, 3]), batch([0, 0])])
 
@@ -60,7 +60,7 @@ def test_pixels_of_all_tiles_are_counted_once() -> None:
 
 
 def test_its_term_has_these_weights() -> None:
-    method = build()
+    method = build(0.25)
     method.weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
     random = torch.Generator().manual_seed(0)
     new, old = (output(torch.randn(1, channels, 2, 2, generator=random)) for channels in (4, 3))
@@ -69,7 +69,7 @@ def test_its_term_has_these_weights() -> None:
     terms = method.supervision(new, old.logits, target) | method.distillation(new, old, target)
 
     assert set(terms) == {"ce"}
-    torch.testing.assert_close(terms["ce"], joint_cross_entropy(new.logits, old.logits, target, method.weights))
+    torch.testing.assert_close(terms["ce"], joint_cross_entropy(new.logits, old.logits, target, method.weights, 0.25))
 
 
 def test_an_interrupted_step_goes_on_with_its_weights() -> None:
