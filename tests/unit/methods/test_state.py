@@ -11,7 +11,7 @@ from tests.steps import make_method
 
 def test_a_method_without_running_state_refuses_that_of_another_and_takes_none() -> None:
     said = (
-        "The interrupted step holds state (a, b, c, ...) that Method does not know: continue it with the --method it "
+        "The interrupted step was not trained with Method: its state holds a, b, c. Continue it with the --method it "
         "was started with."
     )
 
