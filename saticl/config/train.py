@@ -90,7 +90,7 @@ class TrainConfig(FrozenOptions):
     )
     dataset: str | None = Field(None, description="name of the expected dataset; a folder with another one is refused")
     method: str = Field(
-        "mib",
+        "jcd",
         description="learning method, see `list methods`, or your own as package.module:Class; with --extend: cbd "
         "where none is named",
     )

@@ -113,7 +113,8 @@ METHODS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "jcd",
-        "our own: labels and previous model together give every pixel its classes, and rare ones are learned as fast",
+        "our own: labels and previous model together give every pixel its classes, and rare ones are learned as fast; "
+        "the default",
         "-",
         "saticl.methods.jcd:JCD",
         reads=frozenset({"jcd"}),

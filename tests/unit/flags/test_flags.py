@@ -160,11 +160,11 @@ def test_numbers_that_are_choices_are_numbers() -> None:
 @pytest.mark.parametrize(
     ("given", "method", "weight"),
     [
-        ((), "mib", 1.0),
+        ((), "jcd", 0.0),
         (("--extend", "run/step-0"), "cbd", 5.0),
         (("--extend", "run/step-0", "--method", "mib"), "mib", 1.0),
-        (("--method", "ft"), "ft", 0.0),
-        (("--extend", "none"), "mib", 1.0),
+        (("--method", "ft", "--method", "mib"), "mib", 1.0),
+        (("--extend", "none"), "jcd", 0.0),
     ],
 )
 def test_an_extension_has_a_default_method_of_its_own(given: tuple[str, ...], method: str, weight: float) -> None:
@@ -206,11 +206,10 @@ def test_the_command_line_of_the_predecessor_is_understood() -> None:
         {
             "data_root": "D",
             "task": {"name": "6s", "step": 0, "filter_mode": "split"},
-            "model": {"encoder": "tresnet_m", "act": "ident", "norm": "iabn_sync", "init_balanced": True},
+            "model": {"encoder": "tresnet_m", "act": "ident", "norm": "iabn_sync", "init_balanced": False},
             "trainer": {"batch_size": 8, "amp": True, "patience": 25},
             "optimizer": {"lr": 1e-3},
             "scheduler": {"target": "cosine"},
-            "kd": {"decoder_factor": 1.0},
             "in_channels": 3,
             "aug": {"factor": 0.1, "factor_icl": 0.1, "fixed_angles": True},
             "name": "rgb-mib-cd",
@@ -328,12 +327,12 @@ def test_tasks_that_look_like_numbers_need_no_quotes(tmp_path: Path) -> None:
 
 def test_later_sources_win(tmp_path: Path) -> None:
     """The same option set at each level in turn, weakest first."""
-    (tmp_path / "one.yaml").write_text("data_root: d\nkd: {decoder_factor: 2}\ntrainer: {patience: 2}")
+    (tmp_path / "one.yaml").write_text("data_root: d\nmethod: mib\nkd: {decoder_factor: 2}\ntrainer: {patience: 2}")
     (tmp_path / "two.yaml").write_text("kd: {decoder_factor: 3}")
     one, two = (from_file(tmp_path / name, TRAIN) for name in ("one.yaml", "two.yaml"))
     environment = from_environment({"SATICL_KD__DECODER_FACTOR": "4"}, TRAIN)
     flags = parse(TrainConfig, "--kd.decoder-factor=5")
-    root = [Setting(("data_root",), "d", "")]
+    root = [Setting(("data_root",), "d", ""), Setting(("method",), "mib", "")]
 
     factors = [
         resolve_training(settings).kd.decoder_factor
@@ -346,7 +345,9 @@ def test_later_sources_win(tmp_path: Path) -> None:
 
 
 def test_the_default_of_a_method_gives_way_to_the_general_default_when_typed() -> None:
-    config = resolve_training(parse(TrainConfig, "--data-root=d", "--kd.decoder-factor=0", "--model.no-init-balanced"))
+    config = resolve_training(
+        parse(TrainConfig, *split("--data-root=d --method=mib --kd.decoder-factor=0 --model.no-init-balanced"))
+    )
 
     assert config.kd.decoder_factor == 0
     assert not config.model.init_balanced
