@@ -1,11 +1,12 @@
 """Training of every method on invented batches, by one process or by several: started by tests/e2e/test_processes.py.
 
 python -m tests.processes OUT KIND: each process takes its part of every batch of four; the main one writes the losses
-of every iteration and the weights at the end. KIND is `distinct` (four images), `repeated` (one image, four times, for
-methods whose means depend on what else is in a process's part), `owned`: a method with a parameter of its own,
-`grown`: each process writes what `begin` sees of a student that grew by what its own part of a batch holds, `solved`:
-each process writes the heads that it has solved for, or `statistics`: each process writes what it would validate after
-an epoch in which its batch norm saw other images than the other's.
+of every iteration and the weights at the end. KIND is `distinct` (four images, some of them hardly labelled),
+`repeated` (one image, four times, for networks with batch norm), `losses`: the value and the gradient of every loss on
+parts of a few batches, `owned`: a method with a parameter of its own, `grown`: each process writes what `begin` sees
+of a student that grew by what its own part of a batch holds, `solved`: each process writes the heads that it has
+solved for, or `statistics`: each process writes what it would validate after an epoch in which its batch norm saw
+other images than the other's.
 """
 
 import json
@@ -24,6 +25,8 @@ from saticl.engine.episode import device_batches, train_epoch, validate
 from saticl.engine.learner import Learner, only_trained
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
+from saticl.labels import IGNORE
+from saticl.losses import one_batch
 from saticl.methods import METHODS, MethodSpec, find
 from saticl.methods.base import Method, Network
 from saticl.methods.phases import Phase
@@ -33,6 +36,8 @@ from saticl.runs.journal import Journal
 from saticl.types import Batch, Labels, Output, Terms
 from tests.contract.test_methods import TASK, build, networks, prepared
 from tests.steps import ignore, make_method, make_step
+from tests.strategies import StepCase, normal
+from tests.unit.losses.test_promises import ALL
 
 ITERATIONS, IMAGES = 3, 4
 
@@ -55,6 +60,7 @@ class Part:
         for _ in range(ITERATIONS):
             images = torch.randn(IMAGES, 3, 16, 16, generator=generator)
             targets = torch.randint(0, 2, (IMAGES, 16, 16), generator=generator) * TASK.num_old
+            targets[0, 4:], targets[1, :, 8:], targets[3, :12] = IGNORE, 0, 0
             if self._kind == "repeated":
                 images, targets = images[:1].expand_as(images), targets[:1].expand_as(targets)
             mine = slice(self._first, self._first + self.batch_size)
@@ -103,6 +109,36 @@ def validate_statistics(accelerator: Accelerator, folder: Path) -> None:
     save_tensors(folder / f"before-{rank}.safetensors", dict(step.student.named_buffers()))
     validate(episode, Progress(epoch=1))
     save_tensors(folder / f"validated-{rank}.safetensors", dict(step.student.named_buffers()))
+
+
+def each_loss(accelerator: Accelerator, folder: Path) -> None:
+    """Value and gradient of every loss on this process's part of some batches, as means over all processes."""
+    found = {}
+    for seed in range(5):
+        whole = a_case(seed)
+        per_process = len(whole.logits) // accelerator.num_processes
+        mine = slice(accelerator.process_index * per_process, (accelerator.process_index + 1) * per_process)
+        for name, loss in ALL.items():
+            logits = whole.logits[mine].clone().requires_grad_()
+            with one_batch():
+                value = loss(
+                    whole._replace(logits=logits, old_logits=whole.old_logits[mine], target=whole.target[mine])
+                )
+            value.backward()
+            gradient = torch.zeros_like(whole.logits)
+            gradient[mine] = logits.grad
+            found[f"{name}-{seed}"] = accelerator.reduce(value.detach()[None], reduction="mean")
+            found[f"{name}-{seed}-gradient"] = accelerator.reduce(gradient, reduction="mean")
+    if accelerator.is_main_process:
+        save_tensors(folder / "losses.safetensors", found)
+
+
+def a_case(seed: int) -> StepCase:
+    """A batch of which no two images have as many labelled pixels, nor the same classes."""
+    random = torch.Generator().manual_seed(seed)
+    target = torch.randint(5, (IMAGES, 3, 4), generator=random)
+    target[0, 1:], target[1, :, 2:], target[3][target[3] == 4] = IGNORE, 0, IGNORE
+    return StepCase(normal((IMAGES, 5, 3, 4), random), normal((IMAGES, 3, 3, 4), random), target, 3)
 
 
 class Owns(Method):
@@ -170,6 +206,7 @@ def main(out: str, kind: str) -> None:
     accelerator = Accelerator(cpu=True)
     (Path(out) / "processes").write_text(str(accelerator.num_processes))
     own = {"statistics": validate_statistics, "owned": train_owned, "grown": train_grown, "solved": solve}
+    own["losses"] = each_loss
     if kind in own:
         own[kind](accelerator, Path(out))
     else:

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import nn
 
+from saticl.losses import one_batch
 from saticl.methods.base import Method, Network
 from saticl.methods.phases import Phase
 from saticl.types import Batch, Terms
@@ -25,8 +26,9 @@ class Learner(nn.Module):
         self.method = method
 
     def forward(self, batch: Batch, teacher: Network | None, generator: torch.Generator) -> Terms:
-        """The method's terms."""
-        return self.method.terms(batch, self.student, teacher, generator)
+        """The method's terms: their mean over processes is that of the batch of all of them."""
+        with one_batch():
+            return self.method.terms(batch, self.student, teacher, generator)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What is minimised: pure functions of tensors, without devices, options, state or logging.
 
 Every loss computes in float32 also inside autocast (float64 stays float64), skips pixels labelled `IGNORE`, never
-changes its arguments, and returns 0, still in the graph, where no pixel counts.
+changes its arguments, and returns 0, still in the graph, where no pixel counts. Inside `one_batch` the batch is what
+all processes hold together (`shares.py`).
 """
 
 from saticl.losses.cross_entropy import (
@@ -43,6 +44,7 @@ from saticl.losses.relations import (
     relation_distillation,
 )
 from saticl.losses.rows import row_overlap
+from saticl.losses.shares import one_batch, share, total
 from saticl.losses.sigmoid import absence, class_bce, presence_margin, weighted_absence
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "new_class_cross_entropy",
     "normalised_entropy",
     "old_labels",
+    "one_batch",
     "pixel_contrast",
     "pooled_distance",
     "presence_margin",
@@ -83,9 +86,11 @@ __all__ = [
     "prototype_matching",
     "relation_distillation",
     "row_overlap",
+    "share",
     "sigmoid_distillation",
     "similarity_distillation",
     "tanimoto",
+    "total",
     "tversky",
     "unbiased_cross_entropy",
     "unbiased_distillation",

@@ -16,6 +16,7 @@ from saticl.labels import IGNORE
 from saticl.losses.distillation import sigmoid_distillation
 from saticl.losses.masking import fold_old, fold_target, fold_weight, masked_mean
 from saticl.losses.precision import full_precision
+from saticl.losses.shares import share, total
 from saticl.types import Labels, Logits, Scalar
 
 
@@ -145,5 +146,5 @@ def _mean_by_class(loss: Tensor, target: Labels, weight: Tensor | None) -> Scala
     if weight is None:
         return masked_mean(loss, valid)
     weights = weight.to(loss.dtype)[target.where(valid, 0)].where(valid, 0)
-    total = weights.sum()
-    return (weights * loss).sum() / total.where(total > 0, 1)
+    weight_of_all = total(weights.sum())
+    return share((weights * loss).sum()) / weight_of_all.where(weight_of_all > 0, 1)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saticl.losses.masking import masked_mean
 from saticl.losses.precision import full_precision
+from saticl.losses.shares import share, total
 from saticl.types import Feature, Scalar
 
 
@@ -38,8 +39,8 @@ def attended_mse(a: Feature, b: Feature, attention: Tensor) -> Scalar:
         b: [B, D, h, w].
         attention: [B, h, w], at least 0.
     """
-    total = attention.sum()
-    return (attention * (a - b).square().mean(1)).sum() / total.where(total > 0, 1)
+    all_of_it = total(attention.sum())
+    return share((attention * (a - b).square().mean(1)).sum()) / all_of_it.where(all_of_it > 0, 1)
 
 
 @full_precision

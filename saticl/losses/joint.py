@@ -6,6 +6,7 @@ from torch import Tensor
 
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.precision import full_precision
+from saticl.losses.shares import share, total
 from saticl.types import Labels, Logits, Scalar
 
 
@@ -38,7 +39,7 @@ def joint_cross_entropy(
     by_labels = F.nll_loss(log_student, _named(target), weights, ignore_index=IGNORE, reduction="sum")
     by_class = (_taught(old_logits, target) * log_student[:, :num_old]).sum((0, 2, 3))
     by_teacher = -(weights[:num_old] * by_class).sum()
-    return (by_labels + by_teacher) / (target != IGNORE).sum().clamp(min=1)
+    return share(by_labels + by_teacher) / total((target != IGNORE).sum()).clamp(min=1)
 
 
 @full_precision

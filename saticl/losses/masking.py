@@ -15,6 +15,7 @@ from torch import Tensor
 
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.precision import full_precision
+from saticl.losses.shares import share, total
 from saticl.types import Labels, Logits, Scalar
 
 
@@ -27,7 +28,7 @@ def masked_mean(values: Tensor, valid: Tensor) -> Scalar:
         valid: bool, of a shape that broadcasts to that of `values`.
     """
     repeats = values.numel() // max(valid.numel(), 1)
-    return values.where(valid, 0).sum() / (valid.sum() * repeats).clamp(min=1)
+    return share(values.where(valid, 0).sum()) / (total(valid.sum()) * repeats).clamp(min=1)
 
 
 @full_precision

@@ -16,6 +16,7 @@ from torch import Tensor
 from saticl.labels import IGNORE
 from saticl.losses.masking import fold_old, fold_target, fold_weight
 from saticl.losses.precision import full_precision
+from saticl.losses.shares import total
 from saticl.types import Labels, Logits, Scalar
 
 
@@ -102,12 +103,12 @@ def _areas(logits: Logits, target: Labels, num_old: int) -> Areas:
     folded, target = fold_old(logits, num_old), fold_target(target, num_old)[:, None]
     valid = target != IGNORE
     is_class = target == torch.arange(folded.shape[1], device=folded.device).view(-1, 1, 1)
-    volume = is_class.sum((0, 2, 3)).to(folded.dtype)
+    volume = _per_class(is_class).to(folded.dtype)
     return Areas(valid, is_class, folded.softmax(1).where(valid, 0), volume)
 
 
 def _per_class(values: Tensor) -> Tensor:
-    return values.sum((0, 2, 3))
+    return total(values.sum((0, 2, 3)))
 
 
 def _class_weights(weight: Tensor | None, num_old: int, areas: Areas) -> Tensor:

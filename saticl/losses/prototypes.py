@@ -14,6 +14,7 @@ from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.masking import masked_mean
 from saticl.losses.precision import full_precision
 from saticl.losses.relations import NEVER
+from saticl.losses.shares import gathered, total
 from saticl.types import Feature, Labels, Logits, Scalar
 
 NEAREST = 1e-6
@@ -34,8 +35,9 @@ def class_counts(labels: Labels, num_classes: int) -> Tensor:
 
 
 def class_means(features: Feature, labels: Labels, num_classes: int) -> Tensor:
-    """Mean features of every class [K, D], 0 for a class without a position."""
-    return class_sums(features, labels, num_classes) / class_counts(labels, num_classes).clamp(min=1)[:, None]
+    """Mean features of every class [K, D] in the whole batch, 0 for a class without a position."""
+    counts = total(class_counts(labels, num_classes))
+    return total(class_sums(features, labels, num_classes)) / counts.clamp(min=1)[:, None]
 
 
 @full_precision
@@ -96,13 +98,14 @@ def feature_sparsity(features: Feature, labels: Labels, num_classes: int) -> Sca
         num_classes: K.
     """
     positive = features.relu()
-    largest = positive.amax(1, keepdim=True).where(_member(labels, num_classes), 0).amax((0, 2, 3))
+    largest = positive.amax(1, keepdim=True).where(_member(labels, num_classes), 0).amax((2, 3))
+    largest = gathered(largest).amax(0)
     labelled = labels != IGNORE
     scale = largest[labels.long().where(labelled, BACKGROUND)][:, None]
     scaled = positive.where(labelled[:, None], 0) / scale.where(scale > 0, 1)
-    total = scaled.sum(1)
-    counts = labelled & (total > SMALLEST)
-    return masked_mean(scaled.exp().sum(1) / total.where(counts, 1), counts)
+    summed = scaled.sum(1)
+    counts = labelled & (summed > SMALLEST)
+    return masked_mean(scaled.exp().sum(1) / summed.where(counts, 1), counts)
 
 
 @full_precision
@@ -152,5 +155,5 @@ def _member(labels: Labels, num_classes: int) -> Tensor:
 
 def _present(labels: Labels, num_classes: int) -> Tensor:
     """Which classes the batch shows [K]; background is none."""
-    present = class_counts(labels, num_classes) > 0
+    present = total(class_counts(labels, num_classes)) > 0
     return present.where(torch.arange(num_classes, device=labels.device) != BACKGROUND, False)

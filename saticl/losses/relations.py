@@ -12,6 +12,7 @@ from torch import Tensor
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.masking import masked_mean
 from saticl.losses.precision import full_precision
+from saticl.losses.shares import gathered, total
 from saticl.types import Feature, Scalar
 
 NEVER = -1e4
@@ -51,7 +52,7 @@ def pixel_contrast(features: Tensor, labels: Tensor, temperature: float = 0.1) -
         labels: [N], an output index or IGNORE, which takes no part.
         temperature: above 0.
     """
-    z = F.normalize(features, dim=1)
+    z, labels = gathered(F.normalize(features, dim=1)), gathered(labels)
     scores = z @ z.T / temperature
     same = labels[:, None] == labels
     labelled = labels != IGNORE
@@ -81,7 +82,7 @@ def prototype_distillation(
         temperature: above 0.
     """
     member = labels[:, None] == torch.arange(1, num_classes, device=labels.device)
-    present = member.any(0)
+    present = total(member.sum(0)) > 0
     student, teacher = (
         (_similarity(z, member) / temperature).where(present, NEVER).log_softmax(1) for z in (new, old)
     )
@@ -103,21 +104,21 @@ def centre_repulsion(features: Tensor, labels: Tensor, classes: Sequence[int], p
         prototypes: [C, D], of length 1.
     """
     member = labels[:, None] == torch.tensor(classes, device=labels.device)
-    centres = F.normalize(member.to(features.dtype).T @ F.normalize(features, dim=1), dim=1)
+    centres = F.normalize(total(member.to(features.dtype).T @ F.normalize(features, dim=1)), dim=1)
     if not len(prototypes):
         return masked_mean(centres, torch.zeros_like(centres, dtype=torch.bool))
     squared = (centres[:, None] - prototypes.to(centres.dtype)).square().sum(2).amin(1)
-    return masked_mean(squared.clamp(min=NEAREST**2).rsqrt(), member.any(0))
+    return masked_mean(squared.clamp(min=NEAREST**2).rsqrt(), total(member.sum(0)) > 0)
 
 
 def _relations(features: Feature, temperature: float) -> Tensor:
-    """s(a, b) for all positions a of the batch and all positions b of each image: [B·h·w, B, h·w]."""
+    """s(a, b) for positions a of these images and b of each image of the whole batch: [B·h·w, B of all, h·w]."""
     z = F.normalize(features, dim=1).flatten(2)
-    return torch.einsum("mda,ndb->manb", z, z).flatten(0, 1) / temperature
+    return torch.einsum("mda,ndb->manb", z, gathered(z)).flatten(0, 1) / temperature
 
 
 def _similarity(features: Tensor, member: Tensor) -> Tensor:
     """Cosine of each feature [N, D] with the mean of each class [N, K]; `member` tells who belongs to it."""
     z = F.normalize(features, dim=1)
-    prototypes = member.to(z.dtype).T @ z / member.sum(0).clamp(min=1)[:, None]
+    prototypes = total(member.to(z.dtype).T @ z) / total(member.sum(0)).clamp(min=1)[:, None]
     return z @ F.normalize(prototypes, dim=1).T

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from saticl.labels import BACKGROUND, IGNORE
-from saticl.losses import fold_new, local_pod_distance, normalised_entropy, old_labels
+from saticl.losses import fold_new, local_pod_distance, normalised_entropy, old_labels, one_batch, share, total
 from saticl.methods.base import Criterion, Method, Network
 from saticl.methods.options import PLOPOptions
 from saticl.methods.processes import sum_over_processes
@@ -81,11 +81,12 @@ class PLOP(Method):
         hidden = target == BACKGROUND
         sure, background = (mask.sum((1, 2)) for mask in (hidden & confident, hidden))
         factors = torch.where(background > 0, sure / background.clamp(min=1), 1)
-        summed = [
-            self.criterion(scores, image_labels) * (image_labels != IGNORE).sum()
-            for scores, image_labels in zip(new.logits.split(1), labels.split(1), strict=True)
-        ]
-        return {"ce": (factors * torch.stack(summed)).sum() / (target != IGNORE).sum().clamp(min=1)}
+        with one_batch(divided=False):  # the mean of an image is that of this process
+            summed = [
+                self.criterion(scores, image_labels) * (image_labels != IGNORE).sum()
+                for scores, image_labels in zip(new.logits.split(1), labels.split(1), strict=True)
+            ]
+        return {"ce": share((factors * torch.stack(summed)).sum()) / total((target != IGNORE).sum()).clamp(min=1)}
 
     def distillation(self, new: Output, old: Output, target: Labels) -> Terms:
         """L_pod."""

@@ -36,6 +36,7 @@ from saticl.losses import (
     nearest_labels,
     old_labels,
     similarity_distillation,
+    total,
 )
 from saticl.methods.base import Criterion
 from saticl.methods.class_means import ClassMeans
@@ -68,7 +69,7 @@ class REMINDER(PLOP):
         num_old, options = self.task.num_old, self.options
         labels = nearest_labels(target, old.pixels.shape[-2:])
         of_new = class_means(old.pixels, labels, self.task.num_seen)[num_old:]
-        shown = class_counts(labels, self.task.num_seen)[num_old:] > 0
+        shown = total(class_counts(labels, self.task.num_seen))[num_old:] > 0
         known, of_old = self.pixel_means.known[:num_old], self.pixel_means.means[:num_old]
         similarity = class_similarity(of_new, of_old, known, options.threshold)
         shared = similarity.where(shown[:, None], 0)

@@ -16,15 +16,15 @@ from safetensors.torch import load_file
 from saticl.geo import raster
 from saticl.methods import METHODS
 from tests.e2e.test_predict import write_model
+from tests.unit.losses.test_promises import ALL
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-OWN_PART_MATTERS = {"cil", "cbd", "hciss", "star", "barm", "mbs", "reminder", "sdr", "rcil"}
-"""Methods whose means run over what a process's part of the batch holds: pixels without a label, attention, classes,
-places where the previous model sees a class, background, statistics of norms. They agree where all parts are alike."""
+OWN_PART_MATTERS = {"rcil"}
+"""Its network has batch norm, which sees the images of one process: it agrees where all parts are alike."""
 
-COMPARED = [spec.name for spec in METHODS if spec.name != "micro"]
-"""MiCro relates the images of a batch to each other, and with several processes a batch is that of one process."""
+OF_NO_BATCH = {"weighted_absence", "row_overlap"}
+"""Losses of features that were drawn and of rows: all processes have the same, and hold no parts of them."""
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,28 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, str], Pa
     return folders
 
 
-@pytest.mark.parametrize("name", COMPARED)
+@pytest.fixture(scope="module")
+def losses(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
+    """Values and gradients of all losses, from one process and from two."""
+    found = []
+    for processes in (1, 2):
+        folder = tmp_path_factory.mktemp(f"losses-{processes}")
+        result = launch(processes, "-m", "tests.processes", folder, "losses")
+        assert result.returncode == 0, result.stderr[-3000:]
+        found.append(load_file(folder / "losses.safetensors"))
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(ALL.keys() - OF_NO_BATCH))
+def test_a_loss_of_parts_is_that_of_the_whole_batch(name: str, losses: list[dict[str, torch.Tensor]]) -> None:
+    """Value and gradient, whatever the parts hold."""
+    alone, together = ({key: of[key] for key in of if key.split("-")[0] == name} for of in losses)
+
+    assert len(alone) == 10
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in METHODS])
 def test_losses_and_weights_are_those_of_one_process(name: str, curves: dict[tuple[int, str], Path]) -> None:
     kind = "repeated" if name in OWN_PART_MATTERS else "distinct"
 
