@@ -160,6 +160,11 @@ class TrainerOptions(FrozenOptions):
     resume: bool = Field(
         False, description="continue an interrupted step from its last complete epoch; finished steps are kept"
     )
+    sync_norms: bool = Field(
+        False,
+        description="batch norms take the statistics of all processes, so that several compute what one would with "
+        "all their tiles (on GPUs; for In-Place ABN --model.norm iabn_sync does it)",
+    )
     compile: bool = Field(False, description="compile the network with torch.compile: slow to start, then faster")
     channels_last: bool = Field(
         True, description="store images with the channels last, which is faster on most machines"

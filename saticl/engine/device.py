@@ -58,7 +58,7 @@ def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerato
     """The accelerator, with as many processes as the launcher says.
 
     Raises:
-        InvalidOptions: precision that cannot work, or a launcher whose processes do not know each other.
+        InvalidOptions: precision or norms that cannot work, or a launcher whose processes do not know each other.
     """
     accelerator = Accelerator(
         mixed_precision=mixed_precision(trainer, model, torch.cuda.is_available()),
@@ -71,6 +71,10 @@ def make_accelerator(trainer: TrainerOptions, model: ModelOptions) -> Accelerato
         raise InvalidOptions(
             f"The launcher started {world} processes without a connection; they would all write the same files. "
             "Without GPUs: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N run.py train ..."
+        )
+    if trainer.sync_norms and world > 1 and (accelerator.device.type != "cuda" or model.norm != "std"):
+        raise InvalidOptions(
+            "--trainer.sync-norms needs GPUs and --model.norm std: leave it out, or choose --model.norm iabn_sync."
         )
     if accelerator.mixed_precision == "bf16" and model.norm in ("iabn", "iabn_sync"):
         raise InvalidOptions(

@@ -19,6 +19,7 @@ from saticl.engine.step import Step
 from saticl.errors import InvalidOptions
 from saticl.methods.base import Method
 from saticl.methods.phases import Phase
+from saticl.models.norm import synchronise
 from saticl.runs.journal import Costs, Epoch
 
 OnEpoch = Callable[[Epoch], None]
@@ -61,6 +62,8 @@ def grow(step: Step) -> None:
     """Let the method change the student: all processes go on with what the first one made, on their own device."""
     seed.seed_everything(step.seed, step.task.step)
     step.method.grow(step.student, step.teacher, device_batches(step, epoch=0))
+    if step.options.sync_norms and step.accelerator.num_processes > 1:
+        synchronise(step.student)
     learner = Learner(step.student, step.method).to(step.accelerator.device)
     agree_on_everything(learner, step.accelerator)
 

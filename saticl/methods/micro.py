@@ -17,8 +17,7 @@ pixel is labelled so, or is background and the teacher gives an old class more t
 background where the teacher says so too, else ignored. New classes start from the background's classifier. The first
 relation follows CIRKD (C. Yang et al., CVPR 2022), with its temperature.
 
-Deviation: everything but MiB's part is; no formula or weight of the paper is known to us. With several processes a
-batch is that of one process.
+Deviation: everything but MiB's part is; no formula or weight of the paper is known to us.
 """
 
 import math

@@ -12,10 +12,9 @@ Representations, CVPR 2021, arXiv:2103.06342.
 
 On f, the encoder's deepest map. A position has the label of its nearest pixel; where that is background it is of the
 class that the previous model sees there, since old classes hide in the background. A prototype is the mean of f over
-all positions of a class in all batches so far, of all processes, this batch among them and earlier steps too; it
-carries no gradient. Means of a batch, and the largest feature in L_sp, are those of one process. L_att, L_rep and L_sp
-are there at every step, beside plain cross entropy at step 0. Where a step brings no new class, labels stay as they
-are, and there is no L_pm.
+all positions of a class in all batches so far, this batch among them and earlier steps too; it carries no gradient. A
+batch is that of all processes. L_att, L_rep and L_sp are there at every step, beside plain cross entropy at step 0.
+Where a step brings no new class, labels stay as they are, and there is no L_pm.
 
 State: prototypes and the number of positions that each is of.
 

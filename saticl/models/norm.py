@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from timm.layers.conv_bn_act import ConvNormAct
-from timm.layers.norm_act import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d, SyncBatchNormAct, convert_sync_batchnorm
 from torch import Tensor, nn
 
 from saticl.errors import InvalidOptions
@@ -174,12 +174,21 @@ def take_activation(norm: Any) -> nn.Module:
 
 def give_activation(norm: Any, activation: nn.Module) -> None:
     """Give back what `take_activation` took."""
-    if isinstance(norm, BatchNormAct2d):
+    if isinstance(norm, BatchNormAct2d | SyncBatchNormAct):
         norm.act = activation
     elif isinstance(activation, nn.LeakyReLU):
         norm.activation = "leaky_relu"
     elif isinstance(activation, nn.ELU):
         norm.activation = "elu"
+
+
+def synchronise(network: nn.Module) -> None:
+    """Let the batch norms inside a network take the statistics of all processes; names and values stay.
+
+    In-Place ABN has `iabn_sync` for it, and `abn` stays as it is.
+    """
+    for name, child in list(network.named_children()):
+        setattr(network, name, convert_sync_batchnorm(child))
 
 
 def _expanded(abn: ABN) -> nn.Sequential:

@@ -78,6 +78,29 @@ def test_a_launcher_cannot_ask_for_bf16_with_in_place_abn(norm: str, monkeypatch
         make_accelerator(TrainerOptions(), ModelOptions.model_validate({"norm": norm}))
 
 
+@pytest.mark.parametrize(
+    ("kind", "norm", "refused"), [("cpu", "std", True), ("cuda", "std", False), ("cuda", "abn", True)]
+)
+def test_norms_of_all_processes_need_gpus_and_plain_batch_norm(
+    kind: str, norm: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("saticl.engine.device.Accelerator", LoneAccelerator)
+    monkeypatch.setattr(LoneAccelerator, "num_processes", 2)
+    monkeypatch.setattr(LoneAccelerator, "device", torch.device(kind))
+    options = TrainerOptions(sync_norms=True), ModelOptions.model_validate({"norm": norm})
+
+    if refused:
+        with pytest.raises(InvalidOptions, match=r"^--trainer\.sync-norms needs GPUs and --model\.norm std"):
+            make_accelerator(*options)
+    else:
+        make_accelerator(*options)
+
+
+def test_one_process_needs_no_gpu_for_the_norms_of_all() -> None:
+    make_accelerator(TrainerOptions(sync_norms=True), ModelOptions())
+
+
 def test_memory_is_told_in_mebibytes() -> None:
     assert 50 < peak_memory_mb(torch.device("cpu")) < 1e6
 

@@ -31,6 +31,29 @@ def trained(folder: Path, method: Method, **changes: object) -> ToySegmenter:
     return step.student  # type: ignore[return-value]
 
 
+@pytest.mark.parametrize(
+    ("asked", "processes", "synchronised"), [(True, 2, True), (True, 1, False), (False, 2, False)]
+)
+def test_norms_are_those_of_all_processes_where_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool, processes: int, synchronised: bool
+) -> None:
+    """Those that the method adds, too."""
+    options = TrainerOptions(channels_last=False, sync_norms=asked)
+    step = make_step(tmp_path, make_method(AddsNorm), options=options)
+    monkeypatch.setattr(type(step.accelerator), "num_processes", processes)
+
+    fit.grow(step)
+
+    assert isinstance(step.student.added, nn.SyncBatchNorm) == synchronised
+
+
+class AddsNorm(Method):
+    """A batch norm that the plain network does not have."""
+
+    def grow(self, student: nn.Module, teacher: nn.Module | None, batches: Iterable[Batch]) -> None:
+        student.added = nn.BatchNorm2d(3)
+
+
 class Halves(Method):
     """Has the last word: all weights are halved."""
 

@@ -5,13 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from timm.layers.conv_bn_act import ConvNormAct
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from saticl.errors import InvalidOptions
 from saticl.models import norm as norms
 from saticl.models.encoder import Encoder
-from saticl.models.norm import ABN, ActName, activated_norm, swap_norms
+from saticl.models.norm import ABN, ActName, activated_norm, give_activation, swap_norms, synchronise, take_activation
 from saticl.options import ModelOptions
 
 IN_PLACE = ("iabn", "iabn_sync")
@@ -334,3 +335,27 @@ def test_expanded_norms_compute_the_same_without_layers_of_our_own(act: ActName,
     batch_norm = next(module for module in layer.modules() if isinstance(module, nn.BatchNorm2d))
     assert (batch_norm.training, batch_norm.weight.requires_grad) == (False, False)
     assert (batch_norm.eps, batch_norm.momentum) == (abn.eps, abn.momentum)
+
+
+def test_norms_of_all_processes_have_the_names_and_the_values_of_the_others(image: Tensor) -> None:
+    network = nn.Sequential(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6), nn.Sequential(BatchNormAct2d(6, act_layer=nn.ELU)))
+    with_weights(network[1], [1, 2, 3, 4, 5, 6], [0, 1, 0, 1, 0, 1])
+    before, expected = copy.deepcopy(network.state_dict()), network.eval()(image)
+
+    synchronise(network)
+
+    assert_close(network.state_dict(), before)
+    assert isinstance(network[1], nn.SyncBatchNorm)
+    assert isinstance(network[2][0], nn.SyncBatchNorm)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    assert_close(network(image), expected)
+
+
+def test_an_activation_that_was_taken_is_given_back_to_a_norm_of_all_processes() -> None:
+    network = nn.Sequential(BatchNormAct2d(6, act_layer=nn.ELU))
+    taken = take_activation(network[0])
+    synchronise(network)
+
+    give_activation(network[0], taken)
+
+    assert isinstance(network[0].act, nn.ELU)
