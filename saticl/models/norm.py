@@ -188,7 +188,7 @@ def synchronise(network: nn.Module) -> None:
     In-Place ABN has `iabn_sync` for it, and `abn` stays as it is.
     """
     for name, child in list(network.named_children()):
-        setattr(network, name, convert_sync_batchnorm(child))
+        setattr(network, name, convert_sync_batchnorm(child))  # type: ignore[no-untyped-call]
 
 
 def _expanded(abn: ABN) -> nn.Sequential:
