@@ -11,6 +11,7 @@ SaticlError                 one sentence for the user; the command line prints i
 ├── InvalidCheckpoint       weights or a step folder that is missing or does not fit
 ├── InvalidRecord           a file that a run leaves, other than weights, that is missing or damaged
 ├── EmptySelection          a step for which no tile remains
+├── Paused                  a training that a signal has ended, and that can be continued; exit code 75
 ├── UnfinishedRuns          runs of a comparison that failed, each with a log; exit code 1
 ├── NonFiniteLoss           a term of the loss became NaN or infinite
 └── NonFiniteWeights        weights that are NaN or infinite
@@ -75,6 +76,15 @@ class UnknownName(SaticlError):
 
 class InvalidCheckpoint(SaticlError):
     """Weights or a step folder that is missing or does not fit."""
+
+
+class Paused(SaticlError):
+    """A training that a signal has ended between two iterations, with its state on disk.
+
+    75 is what programs end with that want to be called again (EX_TEMPFAIL of sysexits.h).
+    """
+
+    exit_code = 75
 
 
 class InvalidRecord(SaticlError):

@@ -157,8 +157,11 @@ class TrainerOptions(FrozenOptions):
         1, description="add up the gradients of this many iterations before the weights move, as in a larger batch"
     )
     clip: NotNegative = Field(0.0, description="limit the length of the gradient to this number; 0: no limit")
+    save_minutes: Positive = Field(
+        10.0, description="save the state of a step whenever this many minutes have passed, and after every epoch"
+    )
     resume: bool = Field(
-        False, description="continue an interrupted step from its last complete epoch; finished steps are kept"
+        False, description="continue an interrupted step where its state was saved; finished steps are kept"
     )
     sync_norms: bool = Field(
         False,

@@ -82,7 +82,7 @@ def measure(root: Path, workers: int, batch: int, rounds: int) -> dict[str, obje
     rates: list[float] = []
     before = cpu_seconds()
     for epoch in range(rounds + 1):
-        training.set_epoch(epoch)
+        training.go_to(epoch)
         started = time.perf_counter()
         seen = sum(len(item.image) for item in training)
         rates.append(seen / (time.perf_counter() - started))

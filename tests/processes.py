@@ -49,7 +49,7 @@ class Part:
         self.batch_size = IMAGES // world
         self._kind, self._first = kind, rank * self.batch_size
 
-    def set_epoch(self, epoch: int) -> None:
+    def go_to(self, epoch: int, first: int = 0) -> None:
         self._epoch = epoch
 
     def __len__(self) -> int:

@@ -27,7 +27,7 @@ class Batches:
         self.batch_size = 2
         self._number, self._task, self._epoch = number, task, 0
 
-    def set_epoch(self, epoch: int) -> None:
+    def go_to(self, epoch: int, first: int = 0) -> None:
         self._epoch = epoch
 
     def __len__(self) -> int:

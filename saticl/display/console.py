@@ -49,11 +49,11 @@ def progress_columns() -> tuple[ProgressColumn, ...]:
 class EpochBar:
     """Bar over the iterations of one epoch; silent where `enabled` is off, and no bar in a pipe."""
 
-    def __init__(self, epoch: int, iterations: int, enabled: bool = True, title: str = "epoch") -> None:
+    def __init__(self, epoch: int, iterations: int, done: int = 0, enabled: bool = True, title: str = "epoch") -> None:
         self._progress = Progress(
             *progress_columns(), console=console, transient=True, disable=not (enabled and console.is_terminal)
         )
-        self._task = self._progress.add_task(f"{title} {epoch}", total=iterations, images=0, note="")
+        self._task = self._progress.add_task(f"{title} {epoch}", total=iterations, completed=done, images=0, note="")
         self._images = 0
 
     def __enter__(self) -> Self:

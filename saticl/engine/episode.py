@@ -3,9 +3,10 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from saticl.engine.device import forget_peak_memory, peak_memory_mb
 from saticl.engine.evaluate import confusion
 from saticl.engine.learner import Learner, agree_on_buffers
 from saticl.engine.optim import Schedule
-from saticl.engine.state import Progress
+from saticl.engine.state import Begun, Progress
 from saticl.engine.step import Step
 from saticl.engine.totals import Totals
 from saticl.methods.phases import Phase
@@ -61,39 +62,51 @@ class Episode:
         return progress.phase_epochs % self.step.options.validate_every == 0 or self.is_finished(progress)
 
 
-def train_epoch(episode: Episode, progress: Progress, epoch: int) -> Epoch:
-    """One pass over the training tiles; mean terms, learning rate, and what it cost in time and memory."""
-    step = episode.step
+Keep = Callable[[Callable[[], Begun]], None]
+"""Asked whenever the weights have moved: may save them, with what it is given of the epoch, and end the training."""
+
+
+def train_epoch(episode: Episode, progress: Progress, epoch: int, keep: Keep = lambda begun: None) -> Epoch:
+    """One pass over the training tiles, or what is left of it; mean terms, learning rate, cost in time and memory."""
+    step, begun = episode.step, progress.begun
     episode.learner.train()
     for part in step.method.resting(step.student):
         part.eval()
     forget_peak_memory(step.accelerator.device)
-    started = time.perf_counter()
-    totals = Totals(epoch, partial(step.accelerator.reduce, reduction="mean"))
+    started = time.perf_counter() - begun.seconds
+    totals = Totals(epoch, partial(step.accelerator.reduce, reduction="mean"), begun)
     length = len(step.training)
     if episode.max_iterations is not None:
-        length = min(length, episode.max_iterations - progress.phase_iterations)
-    generator = seed.generator(step.seed, step.task.step, epoch)  # the same on every process: turns agree
-    scale = 0.0
-    with EpochBar(epoch, length, enabled=step.accelerator.is_main_process) as bar:
-        for index, batch in zip(range(length), device_batches(step, epoch), strict=False):
-            scale = episode.schedule.set(progress.phase_iterations)
-            totals.add(train_iteration(episode, batch, generator, Group.of(index, step.options.accumulate, length)))
+        length = min(length, episode.max_iterations - progress.phase_iterations + begun.iterations)
+    with EpochBar(epoch, length, done=begun.iterations, enabled=step.accelerator.is_main_process) as bar:
+        for index, batch in enumerate(device_batches(step, epoch, begun.iterations, length), begun.iterations):
+            episode.schedule.set(progress.phase_iterations)
+            group = Group.of(index, step.options.accumulate, length)
+            totals.add(train_iteration(episode, batch, draw_anew(step, epoch, index), group))
             progress.iteration += 1
             bar.advance(len(batch.image) * step.accelerator.num_processes)
             if (index + 1) % CHECK_EVERY == 0:
                 bar.show(totals.means())
+            if group.is_last:
+                keep(partial(totals.so_far, index + 1, started))
     means = totals.means()
-    images = length * step.training.batch_size * step.accelerator.num_processes
     seconds = time.perf_counter() - started
+    images = length * step.training.batch_size * step.accelerator.num_processes
     costs = Costs(
         images_per_s=images / seconds,
         seconds=seconds,
         iterations=length,
         peak_memory_mb=peak_memory_mb(step.accelerator.device),
     )
-    rate = scale * (episode.phase.optimizer or step.optimizer).lr
+    rate = episode.schedule.set(progress.phase_iterations - 1) * (episode.phase.optimizer or step.optimizer).lr
+    progress.begun = Begun()
     return Epoch(epoch=epoch, loss=sum(means.values()), lr=rate, terms=means, costs=costs)
+
+
+def draw_anew(step: Step, epoch: int, index: int) -> torch.Generator:
+    """Seed what an iteration draws; the generator is for what all processes must draw alike."""
+    seed.seed_everything(step.seed, step.task.step, step.accelerator.process_index, epoch, index)
+    return seed.generator(step.seed, step.task.step, epoch, index)
 
 
 class Group(NamedTuple):
@@ -133,11 +146,11 @@ def train_iteration(episode: Episode, batch: Batch, generator: torch.Generator, 
     return {**terms, **logged}
 
 
-def device_batches(step: Step, epoch: int) -> Iterator[Batch]:
-    """The batches of an epoch, normalised, on the device of this process."""
-    step.training.set_epoch(epoch)
+def device_batches(step: Step, epoch: int, first: int = 0, end: int | None = None) -> Iterator[Batch]:
+    """Some batches of an epoch, or all of them, normalised, on the device of this process."""
+    step.training.go_to(epoch, first)
     layout = torch.channels_last if step.options.channels_last else torch.contiguous_format
-    for batch in step.training:
+    for batch in islice(step.training, None if end is None else end - first):
         image = step.normalize(batch.image.to(step.accelerator.device, non_blocking=True))
         target = batch.target.to(step.accelerator.device, non_blocking=True).long()
         maps = {name: plane.to(step.accelerator.device, non_blocking=True) for name, plane in batch.maps.items()}

@@ -7,15 +7,20 @@ the final changes are all, and one validation follows them.
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+
+from accelerate import Accelerator
+from torch import Tensor
 
 from saticl.engine import checkpoint, seed
 from saticl.engine.device import forget_peak_memory, peak_memory_mb
 from saticl.engine.episode import Episode, assess, device_batches, train_epoch, validate
 from saticl.engine.learner import Learner, agree_on_everything, only_trained
 from saticl.engine.optim import Schedule, build_optimizer
-from saticl.engine.resume import State, load_state, restore, save_progress
+from saticl.engine.resume import State, end_if_asked, keep_if_due, load_state, restore, save_progress
 from saticl.engine.state import Progress
 from saticl.engine.step import Step
+from saticl.engine.watch import Watch
 from saticl.errors import InvalidOptions
 from saticl.methods.base import Method
 from saticl.methods.phases import Phase
@@ -34,13 +39,14 @@ def fit(step: Step, on_epoch: OnEpoch) -> Progress:
         on_epoch: gets the numbers of every epoch, for people and for tracking.
 
     Raises:
-        NonFiniteLoss: naming the term; the last complete epoch stays on disk. InvalidOptions: see `phases_of`.
+        NonFiniteLoss: naming the term; the last state stays on disk. InvalidOptions: see `phases_of`.
+        Paused: a signal has ended it between two iterations.
         InvalidCheckpoint: an interrupted step cannot be continued.
     """
     grow(step)
     progress, state = load_state(step)
     phases = phases_of(step.method, progress)
-    if progress.epoch == 0:
+    if progress.iteration == 0:
         seed.seed_everything(step.seed, step.task.step, step.accelerator.process_index)
         step.method.begin(step.student, step.teacher, device_batches(step, epoch=0))
     step.journal.forget_after(progress.epoch)
@@ -112,16 +118,26 @@ def start(step: Step, phase: Phase, learner: Learner) -> Episode:
 def run(episode: Episode, progress: Progress, on_epoch: OnEpoch) -> None:
     """The epochs of a phase that are left."""
     step = episode.step
-    while not episode.is_finished(progress):
-        epoch = progress.epoch + 1
-        seed.seed_everything(step.seed, step.task.step, step.accelerator.process_index, epoch)
-        record = train_epoch(episode, progress, epoch)
-        progress.epoch = epoch
-        if episode.is_due(progress):
-            record = record.model_copy(update={"validation": validate(episode, progress)})
-        step.journal.write_epoch(record)
-        on_epoch(record)
-        save_progress(episode, progress)
+    with Watch(step.options.save_minutes, votes_of(step.accelerator)) as watch:
+        while not episode.is_finished(progress):
+            epoch = progress.epoch + 1
+            record = train_epoch(episode, progress, epoch, partial(keep_if_due, episode, progress, watch))
+            progress.epoch = epoch
+            if episode.is_due(progress):
+                record = record.model_copy(update={"validation": validate(episode, progress)})
+            step.journal.write_epoch(record)
+            on_epoch(record)
+            save_progress(episode, progress)
+            watch.saved()
+            watch.answer()
+            end_if_asked(progress, watch)
+
+
+def votes_of(accelerator: Accelerator) -> Callable[[Tensor], Tensor] | None:
+    """How a watch adds up what all processes have heard; None where there is one."""
+    if accelerator.num_processes == 1:
+        return None
+    return lambda votes: accelerator.reduce(votes.to(accelerator.device), reduction="sum")
 
 
 def consolidate(step: Step) -> None:

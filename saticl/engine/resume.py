@@ -1,12 +1,14 @@
-"""The state of an unfinished step on disk: written after every epoch, found again after an interruption."""
+"""The state of an unfinished step on disk: written every few minutes, found again after an interruption."""
 
+from collections.abc import Callable
 from typing import Any
 
 from saticl.engine import checkpoint
 from saticl.engine.episode import Episode
-from saticl.engine.state import Progress
+from saticl.engine.state import Begun, Progress
 from saticl.engine.step import Step
-from saticl.errors import InvalidCheckpoint
+from saticl.engine.watch import Watch
+from saticl.errors import InvalidCheckpoint, Paused
 
 State = dict[str, Any]
 """Tensors and plain values, as `save_progress` writes them."""
@@ -32,8 +34,34 @@ def save_progress(episode: Episode, progress: Progress) -> None:
     )
 
 
+def keep_if_due(episode: Episode, progress: Progress, watch: Watch, begun: Callable[[], Begun]) -> None:
+    """Save the state amid an epoch where the watch says so.
+
+    Raises:
+        Paused: a signal has come.
+    """
+    if watch.is_due():
+        progress.begun = begun()
+        save_progress(episode, progress)
+        watch.saved()
+        end_if_asked(progress, watch)
+
+
+def end_if_asked(progress: Progress, watch: Watch) -> None:
+    """End a training whose state has just been saved.
+
+    Raises:
+        Paused: a signal has come.
+    """
+    if watch.must_end:
+        raise Paused(
+            f"Interrupted after iteration {progress.iteration}, which is saved. The same command with "
+            "--trainer.resume continues."
+        )
+
+
 def load_state(step: Step) -> tuple[Progress, State | None]:
-    """How far the last complete epoch came, and what `restore` needs; the very start where there is none.
+    """How far the last state came, and what `restore` needs; the very start where there is none.
 
     Raises:
         InvalidCheckpoint: the file is damaged, or of another version.
@@ -43,12 +71,12 @@ def load_state(step: Step) -> tuple[Progress, State | None]:
     state = checkpoint.load_resumable(step.last)
     try:
         return Progress.from_dict(state["progress"]), state
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise checkpoint.unusable_state(step.last) from error
 
 
 def restore(episode: Episode, state: State) -> None:
-    """Continue from the last complete epoch.
+    """Continue from a state.
 
     Raises:
         InvalidCheckpoint: the network or the method is not what it was then.

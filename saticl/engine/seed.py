@@ -1,7 +1,7 @@
-"""Randomness in one place: every epoch of every step starts from a seed of its own.
+"""Randomness in one place: every iteration of every step starts from a seed of its own.
 
-So a resumed run needs no saved generator: epoch 7 draws the same dropout masks, turns and data order whether or not
-epochs 0 to 6 ran in this process.
+So a resumed run needs no saved generator: an iteration draws the same dropout masks and turns, and an epoch the same
+order of tiles, whether or not those before it ran in this process.
 """
 
 import random

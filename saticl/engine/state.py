@@ -1,17 +1,30 @@
 """Where an unfinished step stands: enough to continue it to the same weights as if it had never stopped."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What is over of an epoch that is not."""
+
+    iterations: int = 0
+    seconds: float = 0.0
+    sums: Mapping[str, float] = field(default_factory=dict)
+    """Of the terms of the loss."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Iterations that had each term."""
 
 
 @dataclass
 class Progress:
-    """Counters of one step. Randomness needs none: every epoch has a seed of its own."""
+    """Counters of one step. Randomness needs none: every iteration has a seed of its own."""
 
     epoch: int = 0
     """Epochs finished, over all phases."""
     iteration: int = 0
-    """Iterations finished, over all epochs of all phases."""
+    """Iterations finished, over all epochs of all phases, that under way among them."""
     best_score: float = float("-inf")
     """Of this phase, like all that follows."""
     best_epoch: int = -1
@@ -24,6 +37,8 @@ class Progress:
     """Epochs finished before the phase."""
     first_iteration: int = 0
     """Iterations finished before the phase."""
+    begun: Begun = field(default_factory=Begun)
+    """The epoch that follows those that are finished, where it has begun."""
 
     @property
     def phase_epochs(self) -> int:
@@ -54,6 +69,7 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        begun = Begun(**{each.name: values["begun"][each.name] for each in fields(Begun)})
+        return cls(**{each.name: values[each.name] for each in fields(cls) if each.name != "begun"}, begun=begun)

@@ -10,14 +10,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from saticl.errors import SaticlError
+from saticl.errors import Paused, SaticlError
 
 Callback = Callable[..., None]
 
 AFTER = {
     "prepare": "The same command continues where it stopped.",
     "compare": "The same command continues: finished runs are kept.",
-    "train": "The same command with --trainer.resume continues after the last complete epoch.",
+    "train": "The same command with --trainer.resume continues from the last state that was saved.",
 }
 """What an interrupted user can do."""
 
@@ -32,6 +32,9 @@ def guarded(function: Callback) -> Callback:
     def wrapper(ctx: typer.Context, **values: object) -> None:
         try:
             function(ctx, **values)
+        except Paused as pause:
+            tell(str(pause), label="")
+            raise typer.Exit(pause.exit_code) from None
         except SaticlError as error:
             if ctx.find_root().params["debug"]:
                 traceback.print_exception(error)

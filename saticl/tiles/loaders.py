@@ -4,6 +4,7 @@ Batches are lists of keys (epoch, number), so a view depends on its key alone: w
 message when a new one begins, and a resumed run draws what an uninterrupted one would have drawn.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ Outcome = Sample | SaticlError
 
 
 class EpochBatches:
-    """This rank's keys of every batch of an epoch; iterating again gives the same epoch again.
+    """This rank's keys of every batch of an epoch from `first` on; iterating again gives the same again.
 
     An epoch is a permutation of the tiles drawn from (seed, epoch), cut into global batches of `batch_size` times
     `world`, of which each rank takes its slice; a last, incomplete one is left out. Fewer tiles than one global batch
@@ -41,6 +42,7 @@ class EpochBatches:
         self, num_tiles: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, shares: Shares | None = None
     ) -> None:
         self.epoch = 0
+        self.first = 0
         self._num_tiles, self._batch_size, self._seed, self._shares = num_tiles, batch_size, seed, shares
         self._rank, self._world = rank, world
 
@@ -54,20 +56,20 @@ class EpochBatches:
             order = random.permutation(max(self._num_tiles, whole))
         else:
             order = draw(self._shares, len(self) * whole, random)
-        for start in range(self._rank * self._batch_size, len(self) * whole, whole):
+        for start in range(self.first * whole + self._rank * self._batch_size, len(self) * whole, whole):
             yield [(self.epoch, int(number)) for number in order[start : start + self._batch_size]]
 
 
 class TrainingLoader:
-    """Endlessly reusable: `set_epoch`, then iterate over that epoch's batches of raw images and targets."""
+    """Endlessly reusable: `go_to` an epoch, then iterate over its batches of raw images and targets."""
 
     def __init__(self, loader: DataLoader[Outcome], batches: EpochBatches, batch_size: int) -> None:
         self.batch_size = batch_size
         self._loader, self._batches = loader, batches
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration goes through."""
-        self._batches.epoch = epoch
+    def go_to(self, epoch: int, first: int = 0) -> None:
+        """Choose the epoch that the next iteration goes through, and its first batch."""
+        self._batches.epoch, self._batches.first = epoch, first
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -149,7 +151,7 @@ def _loader(dataset: TileDataset, batches: EpochBatches | list[list[Key]], num_w
         num_workers=num_workers,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_single_threaded,
+        worker_init_fn=_start_worker,
         persistent_workers=num_workers > 0,
         generator=torch.Generator(),  # its own, so that loading never moves torch's global one
     )
@@ -157,7 +159,7 @@ def _loader(dataset: TileDataset, batches: EpochBatches | list[list[Key]], num_w
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block, then raise KeyboardInterrupt.
+    """Hold Ctrl-C back until the end of the block, then let it do what it does.
 
     Workers that are started in here leave Ctrl-C to the process that started them: it stops them, without tracebacks.
     """
@@ -171,7 +173,7 @@ def uninterrupted() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
 
 def _raising(loader: DataLoader[Outcome]) -> Iterator[Batch]:
@@ -196,7 +198,17 @@ def _collate(samples: Sequence[Outcome]) -> Batch | SaticlError:
     return Batch(stacked.image.permute(0, 3, 1, 2), stacked.target, stacked.maps)
 
 
-def _single_threaded(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     """One thread per worker: there are as many workers as cores, and OpenCV would start as many threads in each."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS and Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_for_the_parent_only, daemon=True).start()
+
+
+def _end_for_the_parent_only() -> None:
+    """Schedulers end all processes of a job at once: the one that trains would die of the loss of a worker."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -18,10 +18,12 @@ from saticl import cli
 from saticl.display.tables import percent
 from saticl.engine import fit
 from saticl.engine.checkpoint import load_model
+from saticl.engine.episode import Keep
 from saticl.files import to_json
 from saticl.geo import raster
 from saticl.metrics.incremental import over_steps, true_iou
 from saticl.protocols import ISPRS
+from saticl.runs.journal import Epoch
 from saticl.runs.step import read_info
 from saticl.tiles.dataset import TileDataset
 from saticl.tiles.index import read_index, write_index
@@ -343,10 +345,10 @@ def test_a_run_killed_between_epochs_resumes_to_the_same_weights(
     whole = train(tiny_tiles, tmp_path / "whole", *options)
     train_epoch = fit.train_epoch
 
-    def killed_in_the_second_epoch(step: fit.Episode, progress: fit.Progress, epoch: int) -> dict[str, float]:
+    def killed_in_the_second_epoch(episode: fit.Episode, progress: fit.Progress, epoch: int, keep: Keep) -> Epoch:
         if epoch == 2:
             raise KeyboardInterrupt
-        return train_epoch(step, progress, epoch)
+        return train_epoch(episode, progress, epoch, keep)
 
     with monkeypatch.context() as patch:
         patch.setattr(fit, "train_epoch", killed_in_the_second_epoch)

@@ -223,7 +223,7 @@ def test_a_bug_is_not_hidden(replace: Callable[[str, Callable[[BaseModel], None]
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("train", " The same command with --trainer.resume continues after the last complete epoch."),
+        ("train", " The same command with --trainer.resume continues from the last state that was saved."),
         ("prepare", " The same command continues where it stopped."),
         ("test", ""),
     ],

@@ -114,8 +114,8 @@ def test_an_epoch_stops_where_the_iterations_of_its_phase_are_used_up(tmp_path: 
 class Bar:
     """An epoch bar that remembers."""
 
-    def __init__(self, epoch: int, length: int, enabled: bool) -> None:
-        self.made, self.images, self.shown = (epoch, length, enabled), [], []
+    def __init__(self, epoch: int, length: int, done: int, enabled: bool) -> None:
+        self.made, self.images, self.shown = (epoch, length, done, enabled), [], []
 
     def __enter__(self) -> "Bar":
         return self
@@ -137,7 +137,7 @@ def test_the_bar_counts_images_and_shows_means_now_and_then(tmp_path: Path, monk
 
     episode.train_epoch(one, Progress(), 2)
 
-    assert bars[0].made == (2, 7, True)
+    assert bars[0].made == (2, 7, 0, True)
     assert bars[0].images == [2] * 7
     assert [values["calls"] for values in bars[0].shown] == [2.0, 3.5]
 
@@ -185,7 +185,7 @@ def test_batches_arrive_normalised_with_long_labels_and_maps_as_they_are(channel
         tmp_path, make_method(), training=Maps(2), normalize=Doubles(), **trainer(channels_last=channels_last)
     )
     expected = Maps(2)
-    expected.set_epoch(5)
+    expected.go_to(5)
 
     for ours, theirs in zip(episode.device_batches(step, 5), expected, strict=True):
         assert ours.image.equal(2 * theirs.image)

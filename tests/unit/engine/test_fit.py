@@ -330,7 +330,7 @@ def test_the_last_group_of_accumulated_batches_divides_by_what_it_holds(tmp_path
     learner = fit.Learner(accumulated.student, accumulated.method)
     fit.run(fit.start(accumulated, Phase(max_epochs=1), learner), fit.Progress(), ignore)
     loader = Batches(3)
-    loader.set_epoch(1)
+    loader.go_to(1)
     first, second, third = loader
     for group in ((first, second), (third,)):
         slow.student.zero_grad()

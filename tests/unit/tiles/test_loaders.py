@@ -120,7 +120,7 @@ def everything(root: Path, workers: int, epochs: int = 2, **place: int) -> list[
     loader = training_loader(open_dataset(root), 4, workers, 11, **place)
     collected = []
     for number in range(epochs):
-        loader.set_epoch(number)
+        loader.go_to(number)
         collected += list(loader)
     return collected
 
@@ -163,10 +163,30 @@ def test_two_ranks_see_the_views_of_one(tiny_tiles: Path) -> None:
 
 def test_any_epoch_can_be_the_first(tiny_tiles: Path) -> None:
     resumed = training_loader(open_dataset(tiny_tiles), 4, 2, 11)
-    resumed.set_epoch(1)
+    resumed.go_to(1)
     batches = list(resumed)
 
     assert_equal(batches, everything(tiny_tiles, workers=0)[len(resumed) :])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_can_be_continued_at_any_batch(workers: int, tiny_tiles: Path) -> None:
+    resumed = training_loader(open_dataset(tiny_tiles), 4, workers, 11)
+    whole = list(resumed)
+
+    resumed.go_to(0, first=2)
+
+    assert_equal(list(resumed), whole[2:])
+
+
+def test_ranks_continue_an_epoch_with_the_batches_they_would_have_had() -> None:
+    ranks = [EpochBatches(32, 4, 1, rank, 2) for rank in range(2)]
+    whole = [list(batches) for batches in ranks]
+
+    for batches in ranks:
+        batches.first = 3
+
+    assert [list(batches) for batches in ranks] == [part[3:] for part in whole]
 
 
 def test_fewer_tiles_than_a_batch_show_a_new_view_at_every_repetition(tiny_tiles: Path) -> None:
