@@ -20,6 +20,7 @@ from saticl.engine import checkpoint, fit
 from saticl.engine.device import leave_together, make_accelerator
 from saticl.engine.seed import seed_everything
 from saticl.engine.step import Step
+from saticl.errors import Paused
 from saticl.files import write_atomically
 from saticl.inference import scoring
 from saticl.inference.predictor import Predictor
@@ -94,6 +95,9 @@ def run_step(plan: Plan, info: StepInfo, step: Step) -> None:
         tracker.artifact(plan.folder / "figures")
         tracker.artifact(plan.folder / CONFIG_FILE)
         status = "FINISHED"
+    except Paused:
+        status = "KILLED"
+        raise
     finally:
         tracker.close(status)
     if accelerator.is_main_process:

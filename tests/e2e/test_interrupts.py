@@ -1,11 +1,16 @@
-"""Ctrl-C in a terminal reaches all processes of a command: it ends with one line, at whatever moment it comes."""
+"""Ctrl-C in a terminal and SIGTERM of a scheduler reach all processes of a command, and SIGKILL asks none of them.
+
+It ends with one line, at whatever moment a signal comes, and the same command goes on to what it would have left.
+"""
 
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,40 +18,152 @@ import pytest
 from tests.prepared import write_prepared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESUME = "Interrupted. The same command with --trainer.resume continues after the last complete epoch.\n"
+RESUME = "Interrupted. The same command with --trainer.resume continues from the last state that was saved.\n"
+SAVED = r"Interrupted after iteration \d+, which is saved\. The same command with --trainer\.resume continues\.\n"
 PATIENCE_S = 240
 
 
-def interrupted(words: Sequence[str], log: Path, marker: str, delay: float) -> tuple[int, str]:
-    """Exit code and errors of a command that is interrupted a moment after it has printed the marker."""
+def start(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """A command in a session of its own; what it prints goes to `log`, its errors beside it."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-    errors = log.with_suffix(".err")
-    with log.open("w") as out, errors.open("w") as err:
-        process = subprocess.Popen(
+    with log.open("w") as out, log.with_suffix(".err").open("w") as err:
+        return subprocess.Popen(
             [sys.executable, "run.py", *words],
             cwd=REPOSITORY, stdout=out, stderr=err, env=environment, start_new_session=True,
         )  # fmt: skip
-        try:
-            end = time.monotonic() + PATIENCE_S
-            while marker not in log.read_text() and process.poll() is None and time.monotonic() < end:
-                time.sleep(0.02)
-            time.sleep(delay)
-            os.killpg(process.pid, signal.SIGINT)
-            code = process.wait(PATIENCE_S)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-    return code, errors.read_text()
+
+
+def signalled(process: subprocess.Popen[bytes], number: int, is_time: Callable[[], bool]) -> int:
+    """Exit code of a command whose processes all get a signal as soon as it is time, unless it ends before."""
+    try:
+        end = time.monotonic() + PATIENCE_S
+        while not is_time() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+        return process.wait(PATIENCE_S)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def interrupted(
+    words: Sequence[str], log: Path, marker: str, delay: float, number: int = signal.SIGINT
+) -> tuple[int, str]:
+    """Exit code and errors of a command that gets a signal a moment after it has printed the marker."""
+    process = start(words, log)
+
+    def is_time() -> bool:
+        if marker not in log.read_text():
+            return False
+        time.sleep(delay)
+        return True
+
+    code = signalled(process, number, is_time)
+    return code, log.with_suffix(".err").read_text()
+
+
+def training(folder: Path, epochs: int) -> list[str]:
+    """A training of whose tiles two processes take care."""
+    if not (folder / "tiles").is_dir():
+        write_prepared(folder / "tiles")
+    return [
+        "train", f"--data-root={folder / 'tiles'}", "--tracking.uri=none", f"--trainer.max-epochs={epochs}",
+        "--model.encoder=test_resnet", "--trainer.patience=500", "--trainer.num-workers=2", "--trainer.batch-size=2",
+    ]  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("listening")
-@pytest.mark.parametrize(("marker", "delay"), [("folder", 0.0), ("folder", 0.3), ("epoch 1", 0.1)])
-def test_training_ends_with_one_line(marker: str, delay: float, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "tiles")
-    words = [
-        "train", f"--data-root={tmp_path / 'tiles'}", f"--output-folder={tmp_path / 'out'}", "--tracking.uri=none",
-        "--model.encoder=test_resnet", "--trainer.max-epochs=500", "--trainer.patience=500", "--trainer.num-workers=2",
-    ]  # fmt: skip
+@pytest.mark.parametrize(("marker", "delay"), [("folder", 0.0), ("folder", 0.3)])
+def test_what_has_hardly_begun_ends_with_one_line(marker: str, delay: float, tmp_path: Path) -> None:
+    words = [*training(tmp_path, epochs=500), f"--output-folder={tmp_path / 'out'}"]
 
-    assert interrupted(words, tmp_path / "log", marker, delay) == (130, RESUME)
+    code, said = interrupted(words, tmp_path / "log", marker, delay)
+
+    assert (code, said) == (130, RESUME) or (code == 75 and re.fullmatch(SAVED, said))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_training_ends_between_two_iterations_and_says_so(number: int, tmp_path: Path) -> None:
+    """A scheduler signals the processes that load tiles, too."""
+    words = [*training(tmp_path, epochs=500), f"--output-folder={tmp_path / 'out'}"]
+
+    code, said = interrupted(words, tmp_path / "log", "epoch 1", 0.1, number)
+
+    assert code == 75
+    assert re.fullmatch(SAVED, said)
+    assert len(list((tmp_path / "out").rglob("state.pt"))) == 1
+
+
+def left(folder: Path, names: str) -> dict[str, bytes]:
+    """The bytes of the files that a command has left."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob(names) if path.is_file()}
+
+
+def killed(words: Sequence[str], log: Path, seconds: float, draw: random.Random, kills: int) -> None:
+    """Kill a command so often that takes so many seconds, each time at a random moment, then let it end."""
+    while kills:
+        process, moment = start(words, log), time.monotonic() + draw.uniform(0, seconds)
+        code = signalled(process, signal.SIGKILL, lambda moment=moment: time.monotonic() > moment)  # type: ignore[misc]
+        if code == 0:
+            return
+        assert code == -signal.SIGKILL, log.with_suffix(".err").read_text()
+        kills -= 1
+    process = start(words, log)
+    assert process.wait(PATIENCE_S) == 0, log.with_suffix(".err").read_text()
+
+
+def timed(words: Sequence[str], log: Path) -> float:
+    """Seconds of a command that nobody disturbs."""
+    started = time.monotonic()
+    process = start(words, log)
+    assert process.wait(PATIENCE_S) == 0, log.with_suffix(".err").read_text()
+    return time.monotonic() - started
+
+
+ROUNDS = [pytest.param(2, marks=pytest.mark.slow), pytest.param(30, marks=[pytest.mark.slow, pytest.mark.exhaustive])]
+"""How often it is killed."""
+
+
+@pytest.mark.parametrize("kills", ROUNDS)
+def test_a_training_that_is_killed_at_any_moment_ends_with_the_same_weights(kills: int, tmp_path: Path) -> None:
+    """While it starts, trains, validates, saves, scores and seals, over three steps."""
+    words = [*training(tmp_path, epochs=4), "--task.name=222a", "--task.step=all", "--name=run", "--trainer.resume"]
+    words += ["--trainer.save-minutes=0.005"]
+    seconds = timed([*words, f"--output-folder={tmp_path / 'whole'}"], tmp_path / "log")
+    expected = left(tmp_path / "whole", "*.safetensors")
+    assert len(expected) == 3
+
+    draw = random.Random(kills)
+    for round_ in range(-(-kills // 6)):
+        out = tmp_path / f"killed-{round_}"
+        killed([*words, f"--output-folder={out}"], tmp_path / "log", seconds, draw, min(kills, 6))
+
+        assert left(out, "*.safetensors") == expected
+
+
+@pytest.mark.parametrize("kills", ROUNDS)
+def test_prepare_that_is_killed_at_any_moment_leaves_the_same_folder(kills: int, tmp_path: Path) -> None:
+    made = ["demo", f"--dst={tmp_path / 'raw'}", "--scenes=4", "--size=256"]
+    timed(made, tmp_path / "log")
+    words = [
+        "prepare",
+        "--dataset=potsdam",
+        f"--src={tmp_path / 'raw'}",
+        "--tile-size=64",
+        "--allow-missing",
+        "--jobs=2",
+    ]
+    seconds = timed([*words, f"--dst={tmp_path / 'whole'}"], tmp_path / "log")
+    expected = left(tmp_path / "whole", "*")
+    assert len(expected) > 50
+
+    draw = random.Random(kills)
+    for round_ in range(-(-kills // 3)):
+        out = tmp_path / f"killed-{round_}"
+        killed([*words, f"--dst={out}"], tmp_path / "log", seconds, draw, min(kills, 3))
+
+        assert left(out, "[!.]*") == {name: of for name, of in expected.items() if not Path(name).name.startswith(".")}
