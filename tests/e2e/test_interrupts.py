@@ -15,20 +15,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.launcher import ENVIRONMENT, REPOSITORY, launcher
 from tests.prepared import write_prepared
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RESUME = "Interrupted. The same command with --trainer.resume continues from the last state that was saved.\n"
 SAVED = r"Interrupted after iteration \d+, which is saved\. The same command with --trainer\.resume continues\.\n"
 PATIENCE_S = 240
 
 
-def start(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def start(words: Sequence[str], log: Path, before: Sequence[str] = (sys.executable,)) -> subprocess.Popen[bytes]:
     """A command in a session of its own; what it prints goes to `log`, its errors beside it."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**ENVIRONMENT, "ACCELERATE_USE_CPU": "true" if len(before) > 1 else "false"}
     with log.open("w") as out, log.with_suffix(".err").open("w") as err:
         return subprocess.Popen(
-            [sys.executable, "run.py", *words],
+            [*before, "run.py", *words],
             cwd=REPOSITORY, stdout=out, stderr=err, env=environment, start_new_session=True,
         )  # fmt: skip
 
@@ -96,6 +96,25 @@ def test_training_ends_between_two_iterations_and_says_so(number: int, tmp_path:
     assert code == 75
     assert re.fullmatch(SAVED, said)
     assert len(list((tmp_path / "out").rglob("state.pt"))) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_end_together_and_go_on_to_the_same_weights(tmp_path: Path) -> None:
+    words = [*training(tmp_path, epochs=6), "--trainer.resume"]
+    whole = start([*words, f"--output-folder={tmp_path / 'whole'}"], tmp_path / "log", launcher(2))
+    assert whole.wait(PATIENCE_S) == 0
+    words = [*words, f"--output-folder={tmp_path / 'ended'}"]
+
+    process = start(words, tmp_path / "log", launcher(2))
+    code = signalled(process, signal.SIGTERM, lambda: "epoch 2" in (tmp_path / "log").read_text())
+    said = (tmp_path / "log.err").read_text()
+    again = start(words, tmp_path / "log", launcher(2))
+    assert again.wait(PATIENCE_S) == 0
+
+    assert code != 0
+    assert len(re.findall("Interrupted after iteration", said)) == 1
+    assert "epoch 2" not in (tmp_path / "log").read_text()
+    assert left(tmp_path / "ended", "*.safetensors") == left(tmp_path / "whole", "*.safetensors") != {}
 
 
 def left(folder: Path, names: str) -> dict[str, bytes]:

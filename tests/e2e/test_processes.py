@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,8 @@ from safetensors.torch import load_file
 from saticl.geo import raster
 from saticl.methods import METHODS
 from tests.e2e.test_predict import write_model
+from tests.launcher import REPOSITORY, finished, free_port, launch, launcher, start
 from tests.unit.losses.test_promises import ALL
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 OWN_PART_MATTERS = {"rcil"}
 """Its network has batch norm, which sees the images of one process: it agrees where all parts are alike."""
@@ -27,20 +25,6 @@ OF_NO_BATCH = {"weighted_absence", "row_overlap"}
 """Losses of features that were drawn and of rows: all processes have the same, and hold no parts of them."""
 
 pytestmark = pytest.mark.slow
-
-
-def launch(processes: int, *words: object) -> subprocess.CompletedProcess[str]:
-    """Start processes that know each other, on the CPU."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}"]
-    launcher += [f"--main_process_port={port}", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    launcher += ["--multi_gpu"] if processes > 1 else ["--cpu"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*launcher, *map(str, words)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +83,21 @@ def test_what_a_method_owns_is_averaged_as_the_student_is(tmp_path: Path) -> Non
 
     assert abs(found[0]["method.scale"].item() - 1) > 1e-4
     torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_two_machines_do_what_one_does(tmp_path: Path) -> None:
+    """Each with a launcher of its own; they meet at an address of the first."""
+    port, words = free_port(), ["-m", "tests.processes"]
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    machines = [start([*launcher(2, port, 2, rank), *words, str(tmp_path / "two"), "owned"]) for rank in range(2)]
+    for result in [*map(finished, machines), launch(1, *words, tmp_path / "one", "owned")]:
+        assert result.returncode == 0, result.stderr[-3000:]
+
+    one, two = (load_file(tmp_path / folder / "owned.safetensors") for folder in ("one", "two"))
+
+    assert (tmp_path / "two/processes").read_text() == "2"
+    torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-6)
 
 
 def test_all_processes_begin_with_what_the_first_one_grew(tmp_path: Path) -> None:

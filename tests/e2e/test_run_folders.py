@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from saticl import cli
 from saticl.runs.lock import lock_step
-from tests.e2e.test_processes import launch
+from tests.launcher import launch
 from tests.prepared import write_prepared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
