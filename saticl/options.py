@@ -157,16 +157,13 @@ class TrainerOptions(FrozenOptions):
         1, description="add up the gradients of this many iterations before the weights move, as in a larger batch"
     )
     clip: NotNegative = Field(0.0, description="limit the length of the gradient to this number; 0: no limit")
-    save_minutes: Positive = Field(
-        10.0, description="save the state of a step whenever this many minutes have passed, and after every epoch"
-    )
+    save_minutes: Positive = Field(10.0, description="minutes after which the state of a step is saved amid an epoch")
     resume: bool = Field(
         False, description="continue an interrupted step where its state was saved; finished steps are kept"
     )
     sync_norms: bool = Field(
         False,
-        description="batch norms take the statistics of all processes, so that several compute what one would with "
-        "all their tiles (on GPUs; for In-Place ABN --model.norm iabn_sync does it)",
+        description="batch norms take the statistics of all processes, on GPUs (In-Place ABN: --model.norm iabn_sync)",
     )
     compile: bool = Field(False, description="compile the network with torch.compile: slow to start, then faster")
     channels_last: bool = Field(

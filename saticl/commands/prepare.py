@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from saticl.commands.check_source import check_source
+from saticl.commands.cluster import cluster_executor
 from saticl.commands.raw_scenes import is_whole, raw_scenes
 from saticl.commands.shards import parse_shard
 from saticl.commands.summary import show_summary
@@ -96,7 +97,7 @@ def _cut(
         if told:
             console.print(told, style="yellow", highlight=False, soft_wrap=True)
             reopen(recipe.root)
-    failed = _do(work, config.jobs)
+    failed = _do(work, config)
     raise_failures({scene.id: failed[scene.id] for scene in scenes if scene.id in failed}, recipe.root)
     if not work.is_done():
         raise MissingTiles(
@@ -114,8 +115,10 @@ def _cut(
     return _announced(manifest, recipe.root)
 
 
-def _do(work: Work, jobs: int) -> Failures:
-    with local_executor(jobs, work.pieces) as executor, SceneBar(work.title, work.tiles, work.unit) as bar:
+def _do(work: Work, config: PrepareConfig) -> Failures:
+    elsewhere = config.cluster is not None and work.pieces > 0
+    hands = cluster_executor(config.cluster or "") if elsewhere else local_executor(config.jobs, work.pieces)
+    with hands as executor, SceneBar(work.title, work.tiles, work.unit) as bar:
         return work.do(executor, bar.finished)
 
 

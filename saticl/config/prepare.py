@@ -59,6 +59,9 @@ class PrepareConfig(FrozenOptions):
         None, description="value of pixels without data in images whose files name none, such as 0 or -9999"
     )
     jobs: Count = Field(2, description="processes that cut at the same time")
+    cluster: str | None = Field(
+        None, description="address of a Dask scheduler (tcp://host:8786) whose workers cut, in place of --jobs"
+    )
     shard: str | None = Field(
         None,
         description="cut only one part of the scenes, as one of several jobs on a cluster; written i/n, for example "

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launcher import ENVIRONMENT, REPOSITORY, launcher
+from tests.launcher import ENVIRONMENT, REPOSITORY, free_port, launcher
 from tests.prepared import write_prepared
 
 RESUME = "Interrupted. The same command with --trainer.resume continues from the last state that was saved.\n"
@@ -115,6 +115,30 @@ def test_two_processes_end_together_and_go_on_to_the_same_weights(tmp_path: Path
     assert len(re.findall("Interrupted after iteration", said)) == 1
     assert "epoch 2" not in (tmp_path / "log").read_text()
     assert left(tmp_path / "ended", "*.safetensors") == left(tmp_path / "whole", "*.safetensors") != {}
+
+
+@pytest.mark.slow
+def test_processes_that_read_from_the_environment_who_they_are_hand_on_the_exit_code(tmp_path: Path) -> None:
+    """As under Slurm, without a launcher."""
+    words = [*training(tmp_path, epochs=500), f"--output-folder={tmp_path / 'out'}"]
+    meet = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    processes = []
+    for rank in ("0", "1"):
+        environment = {**ENVIRONMENT, **meet, "RANK": rank, "LOCAL_RANK": rank}
+        with (tmp_path / rank).open("w") as log:
+            command = [sys.executable, "run.py", *words]
+            processes.append(
+                subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, start_new_session=True)
+            )
+
+    def both_are_signalled() -> bool:
+        if "epoch 1" not in (tmp_path / "0").read_text():
+            return False
+        os.killpg(processes[1].pid, signal.SIGTERM)
+        return True
+
+    assert signalled(processes[0], signal.SIGTERM, both_are_signalled) == 75
+    assert processes[1].wait(PATIENCE_S) == 75
 
 
 def left(folder: Path, names: str) -> dict[str, bytes]:
