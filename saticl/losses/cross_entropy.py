@@ -17,6 +17,7 @@ from saticl.losses.distillation import sigmoid_distillation
 from saticl.losses.masking import fold_old, fold_target, fold_weight, masked_mean
 from saticl.losses.precision import full_precision
 from saticl.losses.shares import share, total
+from saticl.losses.slices import by_slices
 from saticl.types import Labels, Logits, Scalar
 
 
@@ -136,8 +137,12 @@ def class_balanced_cross_entropy(logits: Logits, target: Labels) -> Scalar:
 def _pixel_cross_entropy(logits: Logits, target: Labels, num_old: int) -> tuple[Tensor, Labels]:
     """-log q(y) [B, H, W], 0 at ignored pixels, and the labels it was taken for, both folded."""
     folded = fold_target(target, num_old)
-    # unreduced, because the reduced form adds up in any order on a GPU: two runs would differ
-    return F.cross_entropy(fold_old(logits, num_old), folded, ignore_index=IGNORE, reduction="none"), folded
+
+    def of_pixels(scores: Logits, labels: Labels) -> Tensor:
+        # unreduced, because the reduced form adds up in any order on a GPU: two runs would differ
+        return F.cross_entropy(fold_old(scores, num_old), labels, ignore_index=IGNORE, reduction="none")
+
+    return by_slices(of_pixels, logits, folded), folded
 
 
 def _mean_by_class(loss: Tensor, target: Labels, weight: Tensor | None) -> Scalar:

@@ -7,6 +7,7 @@ All are cross entropies, not divergences: at q = p they equal the teacher's entr
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor
 from saticl.labels import IGNORE
 from saticl.losses.masking import fold_new, masked_mean
 from saticl.losses.precision import full_precision
+from saticl.losses.slices import by_slices
 from saticl.types import Labels, Logits, Scalar
 
 
@@ -30,9 +32,7 @@ def distillation(logits: Logits, old_logits: Logits, alpha: float = 1.0) -> Scal
         old_logits: [B, K_old, H, W].
         alpha: factor on the teacher's logits; above 1 hardens its labels.
     """
-    num_old = old_logits.shape[1]
-    log_student = logits[:, :num_old].log_softmax(1)
-    return -(_softmax(old_logits, alpha) * log_student).mean()
+    return _soft_labels(logits, old_logits, alpha, lambda scores, num_old: scores[:, :num_old])
 
 
 @full_precision
@@ -42,7 +42,7 @@ def unbiased_distillation(logits: Logits, old_logits: Logits, alpha: float = 1.0
     Cermelli et al., CVPR 2020, arXiv:2002.00718, eq. 8: what is background for the teacher may be a new class.
     Deviation: averaged over the old classes, as in the authors' code.
     """
-    return distillation(fold_new(logits, old_logits.shape[1]), old_logits, alpha)
+    return _soft_labels(logits, old_logits, alpha, fold_new)
 
 
 @full_precision
@@ -79,10 +79,14 @@ def label_guided_distillation(
     target = target.long()
     num_old = old_logits.shape[1]
     is_novel = target >= num_old
-    log_student, teacher = logits.log_softmax(1), old_logits.softmax(1)
     receiver = target.where(is_novel, 0)  # the class that takes the teacher's background; IGNORE >= num_old stays
-    loss = teacher[:, 0] * F.nll_loss(log_student, receiver, ignore_index=IGNORE, reduction="none")
-    loss = loss - (teacher[:, 1:] * log_student[:, 1:num_old]).sum(1)
+
+    def of_pixels(scores: Logits, old_scores: Logits, receiver: Labels) -> Tensor:
+        log_student, teacher = scores.log_softmax(1), old_scores.softmax(1)
+        moved = teacher[:, 0] * F.nll_loss(log_student, receiver, ignore_index=IGNORE, reduction="none")
+        return moved - (teacher[:, 1:] * log_student[:, 1:num_old]).sum(1)
+
+    loss = by_slices(of_pixels, logits, old_logits, receiver)
     return masked_mean(torch.where(is_novel, novel, previous) * loss, target != IGNORE)
 
 
@@ -103,12 +107,27 @@ def unlabelled_distillation(
         entropy_weight: λ_GS, at least 0.
         temperature: T, above 0.
     """
-    teacher = _softmax(old_logits, 1 / temperature)
-    log_student = (logits / temperature).log_softmax(1)[:, : old_logits.shape[1]]
-    loss = -(teacher * log_student).sum(1)
-    entropy = torch.special.entr(teacher).sum(1) / math.log(2)
-    weighted = (1 + entropy_weight * entropy) * loss
-    return temperature**2 * masked_mean(weighted, target == IGNORE)
+
+    def of_pixels(scores: Logits, old_scores: Logits) -> Tensor:
+        teacher = _softmax(old_scores, 1 / temperature)
+        log_student = (scores / temperature).log_softmax(1)[:, : old_scores.shape[1]]
+        entropy = torch.special.entr(teacher).sum(1) / math.log(2)
+        loss: Tensor = (1 + entropy_weight * entropy) * -(teacher * log_student).sum(1)
+        return loss
+
+    return temperature**2 * masked_mean(by_slices(of_pixels, logits, old_logits), target == IGNORE)
+
+
+def _soft_labels(logits: Logits, old_logits: Logits, alpha: float, old_of: Callable[[Logits, int], Logits]) -> Scalar:
+    """Mean over pixels and old classes of -p log q, with q over what `old_of` makes of the student's scores."""
+    num_old = old_logits.shape[1]
+
+    def of_pixels(scores: Logits, old_scores: Logits) -> Tensor:
+        log_student: Tensor = old_of(scores, num_old).log_softmax(1)
+        loss: Tensor = -(_softmax(old_scores, alpha) * log_student).sum(1)
+        return loss
+
+    return by_slices(of_pixels, logits, old_logits).mean() / num_old
 
 
 def _softmax(logits: Logits, factor: float) -> Tensor:

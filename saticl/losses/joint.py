@@ -7,6 +7,7 @@ from torch import Tensor
 from saticl.labels import BACKGROUND, IGNORE
 from saticl.losses.precision import full_precision
 from saticl.losses.shares import share, total
+from saticl.losses.slices import by_slices
 from saticl.types import Labels, Logits, Scalar
 
 
@@ -35,11 +36,14 @@ def joint_cross_entropy(
     """
     num_old = old_logits.shape[1]
     weights = weights.to(logits.dtype)
-    log_student = (logits + (1 - favour_rare) * weights.log()[:, None, None]).log_softmax(1)
-    by_labels = F.nll_loss(log_student, _named(target), weights, ignore_index=IGNORE, reduction="sum")
-    by_class = (_taught(old_logits, target) * log_student[:, :num_old]).sum((0, 2, 3))
-    by_teacher = -(weights[:num_old] * by_class).sum()
-    return share(by_labels + by_teacher) / total((target != IGNORE).sum()).clamp(min=1)
+    made_up, of_old = ((1 - favour_rare) * weights.log())[:, None, None], weights[:num_old, None, None]
+
+    def of_pixels(scores: Logits, old_scores: Logits, target: Labels) -> Tensor:
+        log_student = (scores + made_up).log_softmax(1)
+        by_labels = F.nll_loss(log_student, _named(target), weights, ignore_index=IGNORE, reduction="none")
+        return by_labels - (of_old * _taught(old_scores, target) * log_student[:, :num_old]).sum(1)
+
+    return share(by_slices(of_pixels, logits, old_logits, target).sum()) / total((target != IGNORE).sum()).clamp(min=1)
 
 
 @full_precision
