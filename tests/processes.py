@@ -13,12 +13,13 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from saticl.engine import fit
+from saticl.engine import fit, seed
 from saticl.engine.checkpoint import save_tensors
 from saticl.engine.device import leave_together
 from saticl.engine.episode import device_batches, train_epoch, validate
@@ -91,12 +92,16 @@ def train(spec: MethodSpec, method: Method, accelerator: Accelerator, kind: str,
     fit.grow(step)
     step.method.begin(student, teacher, device_batches(step, epoch=0))
     phase, learner = (step.method.phases() or [Phase()])[-1], Learner(student, step.method)
-    torch.manual_seed(0)  # what a process draws for itself, such as dropout, is alike here
-    with only_trained(learner, phase):
+    with only_trained(learner, phase), patch.object(seed, "seed_everything", drawn_alike):
         epoch = train_epoch(fit.start(step, phase, learner), Progress(), epoch=1)
     if accelerator.is_main_process:
         (folder / f"{spec.name}.json").write_text(json.dumps({**epoch.terms, "loss": epoch.loss}))
         save_tensors(folder / f"{spec.name}.safetensors", dict(student.named_parameters()))
+
+
+def drawn_alike(*parts: int) -> None:
+    """What each process draws for itself, such as dropout, is the same here: only the iteration counts."""
+    torch.manual_seed(parts[-1])
 
 
 def validate_statistics(accelerator: Accelerator, folder: Path) -> None:
@@ -114,8 +119,8 @@ def validate_statistics(accelerator: Accelerator, folder: Path) -> None:
 def each_loss(accelerator: Accelerator, folder: Path) -> None:
     """Value and gradient of every loss on this process's part of some batches, as means over all processes."""
     found = {}
-    for seed in range(5):
-        whole = a_case(seed)
+    for number in range(5):
+        whole = a_case(number)
         per_process = len(whole.logits) // accelerator.num_processes
         mine = slice(accelerator.process_index * per_process, (accelerator.process_index + 1) * per_process)
         for name, loss in ALL.items():
@@ -127,8 +132,8 @@ def each_loss(accelerator: Accelerator, folder: Path) -> None:
             value.backward()
             gradient = torch.zeros_like(whole.logits)
             gradient[mine] = logits.grad
-            found[f"{name}-{seed}"] = accelerator.reduce(value.detach()[None], reduction="mean")
-            found[f"{name}-{seed}-gradient"] = accelerator.reduce(gradient, reduction="mean")
+            found[f"{name}-{number}"] = accelerator.reduce(value.detach()[None], reduction="mean")
+            found[f"{name}-{number}-gradient"] = accelerator.reduce(gradient, reduction="mean")
     if accelerator.is_main_process:
         save_tensors(folder / "losses.safetensors", found)
 

@@ -129,9 +129,9 @@ def class_balanced_cross_entropy(logits: Logits, target: Labels) -> Scalar:
     index = labels.where(valid, logits.shape[1])
     counts = torch.zeros(logits.shape[1] + 1, dtype=torch.int64, device=logits.device)
     counts.scatter_add_(0, index.flatten(), torch.ones_like(index.flatten()))
-    least = target.numel() / 2048
-    weights = (1 / (counts + least)).to(loss.dtype)
-    return (weights[index] * loss).sum() / (counts[:-1] > 0).sum().clamp(min=1)
+    counts = total(counts)
+    weights = (1 / (counts + counts.sum() / 2048)).to(loss.dtype)
+    return share((weights[index] * loss).sum()) / (counts[:-1] > 0).sum().clamp(min=1)
 
 
 def _pixel_cross_entropy(logits: Logits, target: Labels, num_old: int) -> tuple[Tensor, Labels]:
