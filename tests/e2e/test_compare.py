@@ -85,7 +85,7 @@ def test_an_interrupt_ends_the_children_and_says_how_to_go_on(tiny_tiles: Path, 
 
     assert process.returncode == 130
     assert errors == "Interrupted. The same command continues: finished runs are kept.\n"
-    assert log.read_text().splitlines()[-1].startswith("Interrupted.")
+    assert log.read_text().splitlines()[-1].startswith("Interrupted")
     assert (tmp_path / "runs/potsdam/222a/ft-s1337/step-0/last").is_dir()
 
 

@@ -55,11 +55,14 @@ def train(tiles: Path, output: Path, *more: object) -> Path:
     return run
 
 
+MIB_CD = ("--task.name=222a", "--method=mib", "--aug.factor=0.1", "--aug.factor-icl=0.1")
+
+
 @pytest.fixture(scope="module")
 def two_steps(tiny_tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of all steps of a protocol with MiB and rotation distillation, scored on the test split."""
     output = tmp_path_factory.mktemp("two_steps")
-    run = train(tiny_tiles, output, "--task.name=222a", "--task.step=all", "--aug.factor=0.1", "--aug.factor-icl=0.1")
+    run = train(tiny_tiles, output, *MIB_CD, "--task.step=all")
     code, text = invoke("test", "--run", run, "--task.step=all", "--num-workers=0", "--panels=2", "--predictions")
     assert code == 0, text
     return run
@@ -331,9 +334,7 @@ def test_the_config_of_a_step_repeats_it(two_steps: Path, tiny_tiles: Path, tmp_
 
 def test_steps_one_by_one_equal_all_at_once(two_steps: Path, tiny_tiles: Path, tmp_path: Path) -> None:
     for step in range(2):
-        run = train(
-            tiny_tiles, tmp_path, "--task.name=222a", f"--task.step={step}", "--aug.factor=0.1", "--aug.factor-icl=0.1"
-        )
+        run = train(tiny_tiles, tmp_path, *MIB_CD, f"--task.step={step}")
 
     _assert_same_weights(run / "step-1" / "model.safetensors", two_steps / "step-1" / "model.safetensors")
 
