@@ -13,7 +13,6 @@ from torch import Tensor
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what schedulers and containers send some time before they kill."""
 
-
 EVERY = 20
 """Of so many questions several processes discuss one, because an answer makes all of them wait for the slowest."""
 
