@@ -30,7 +30,7 @@ def test_a_command_is_understood(words: list[str]) -> None:
 
 def test_the_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(tmp_path / "outputs/mine/2s/model", bands=3)
-    (tmp_path / "outputs/mine/2s/model/run").rename(tmp_path / "outputs/mine/2s/jcd")
+    (tmp_path / "outputs/mine/2s/model/run").rename(tmp_path / "outputs/mine/2s/jcd-cd")
     pixels = np.random.default_rng(0).integers(0, 255, (3, 90, 70), np.uint8)
     raster.write(tmp_path / "city/north.tif", pixels, Affine(1, 0, 5e5, 0, -1, 58e5), raster.parse_crs("EPSG:32633"))
     monkeypatch.chdir(tmp_path)
