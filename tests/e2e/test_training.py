@@ -369,10 +369,7 @@ def test_resuming_a_finished_run_does_nothing(two_steps: Path, tiny_tiles: Path)
     before = (two_steps / "step-1" / "model.safetensors").stat().st_mtime_ns
     output = two_steps.parents[2]
 
-    train(
-        tiny_tiles, output, "--task.name=222a", "--task.step=all", "--aug.factor=0.1", "--aug.factor-icl=0.1",
-        "--trainer.resume",
-    )  # fmt: skip
+    train(tiny_tiles, output, *MIB_CD, "--task.step=all", "--trainer.resume")
 
     assert (two_steps / "step-1" / "model.safetensors").stat().st_mtime_ns == before
 
